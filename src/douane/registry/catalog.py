@@ -48,13 +48,15 @@ class Catalog:
         self.generation = 0
         self._offers: dict[str, tuple[Item, ...]] = {}
         self._missing: dict[str, str] = {}
+        self._capabilities: dict[str, frozenset[str]] = {}
         self._clashes: tuple[str, ...] = ()
         self._by_name: dict[tuple[Kind, str], Item] = {}
         self._lists: dict[Kind, tuple[Item, ...]] = dict.fromkeys(KINDS, ())
         self.on_change: list[Changed] = []
 
-    def publish(self, upstream: str, items: Sequence[Item]) -> None:
-        """Everything `upstream` offers, in its own order. Replaces what it offered before."""
+    def publish(self, upstream: str, items: Sequence[Item], capabilities: frozenset[str]) -> None:
+        """Everything `upstream` offers, in its own order, and what it can do. Replaces what it offered before."""
+        self._capabilities[upstream] = capabilities
         self._missing.pop(upstream, None)
         self._offers[upstream] = tuple(items)
         self._rebuild()
@@ -62,6 +64,7 @@ class Catalog:
     def withdraw(self, upstream: str, reason: str) -> None:
         """`upstream` offers nothing now; `reason` is shown to callers."""
         self._offers.pop(upstream, None)
+        self._capabilities.pop(upstream, None)
         self._missing[upstream] = reason
         self._rebuild()
 
@@ -70,6 +73,11 @@ class Catalog:
         """What is not in the lists, and why: upstreams by name, clashing names."""
         clashes = dict.fromkeys(self._clashes, "two upstreams show this name; the operator can set another prefix")
         return {**self._missing, **clashes}
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What at least one upstream can do (`tools`, `completions`, …)."""
+        return frozenset[str]().union(*self._capabilities.values())
 
     def find(self, kind: Kind, exposed: str) -> Item | None:
         return self._by_name.get((kind, exposed))
@@ -98,7 +106,7 @@ class Catalog:
         for key in clashes:
             del seen[key]
         lists: dict[Kind, tuple[Item, ...]] = {k: tuple(i for i in seen.values() if i.kind == k) for k in KINDS}
-        changed = frozenset(k for k in KINDS if lists[k] != self._lists[k])
+        changed: frozenset[Kind] = frozenset(k for k in KINDS if lists[k] != self._lists[k])
         self._by_name, self._lists = seen, lists
         self._clashes = tuple(sorted(name for _, name in clashes))
         self.generation += 1

@@ -105,7 +105,7 @@ class LineSession:
         waiter.allowance_s = waiter.deadline_s - now
         waiter.call, waiter.emit = call, emit
         try:
-            await self._raise_level(call)
+            self._raise_level(call)
             self._send(waiter, lambda id_: self._written(id_, call))
         except LinkClosed as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
@@ -118,8 +118,8 @@ class LineSession:
             return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {waiter.allowance_s:g} s", "unknown")
         except LinkClosed as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "unknown")
-        if self.welcome.era is Era.STATELESS:
-            return stateless.read_outcome(answer, call)
+        if self.welcome.era is Era.STATELESS and self._envelope is not None:
+            return stateless.read_outcome(answer, call, self._envelope.declared)
         return handshake.read_outcome(answer)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
@@ -173,7 +173,7 @@ class LineSession:
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 
-    async def _raise_level(self, call: Call) -> None:
+    def _raise_level(self, call: Call) -> None:
         # A session of the handshake era has one log level: the most verbose that anybody asked for.
         wanted = call.log_level
         if wanted is None or self.welcome.era is Era.STATELESS or "logging" not in self.welcome.capabilities:
@@ -243,12 +243,13 @@ class LineSession:
             return
 
     def _on_close(self, reason: str) -> None:
+        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+        if not self.ended.done():
+            self.ended.set_result(reason)
         self._open.clear()
         for waiter in self._peer.drop_all():
             if not waiter.answer.done():
                 waiter.answer.set_exception(LinkClosed(reason))
-        if not self.ended.done():
-            self.ended.set_result(reason)
 
 
 def emit_note(call: Call, emit: Emit, params: Mapping[str, Any]) -> None:

@@ -13,7 +13,18 @@ from ..methods import METHODS, Method, target_of
 from ..outcome import Refused
 from ..versions import Era
 
-__all__ = ["CAPABILITIES", "CLIENT", "LOG_LEVEL", "META", "SERVER", "VERSION", "Body", "kept_meta", "read_body"]
+__all__ = [
+    "CAPABILITIES",
+    "CLIENT",
+    "LOG_LEVEL",
+    "META",
+    "SERVER",
+    "VERSION",
+    "Body",
+    "kept_meta",
+    "read_body",
+    "token_of",
+]
 
 META = "io.modelcontextprotocol/"
 VERSION = META + "protocolVersion"
@@ -50,6 +61,13 @@ def read_body(method: str, params: dict[str, Any], era: Era) -> Body | Refused:
     if token is not None and type(token) is not str and type(token) is not int:
         return Refused(INVALID_PARAMS, "client: progressToken must be a string or an integer")
     return _without_hop(params, meta), target, meta
+
+
+def token_of(params: JSON) -> str | int | None:
+    """The caller's progress token in `params` that `read_body` has accepted."""
+    meta: object = params.get("_meta")
+    token: object = meta.get("progressToken") if is_object(meta) else None
+    return token if isinstance(token, str | int) else None
 
 
 def kept_meta(meta: JSON) -> dict[str, Any]:

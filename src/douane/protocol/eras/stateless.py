@@ -174,9 +174,10 @@ def discover_result(capabilities: JSON, server: JSON, instructions: str | None, 
 class Envelope:
     """What every request to one server carries in `_meta`, encoded once."""
 
-    __slots__ = ("_plain", "base")
+    __slots__ = ("_plain", "base", "declared")
 
     def __init__(self, client: JSON, capabilities: JSON) -> None:
+        self.declared = capabilities
         self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
         self._plain = msgspec.Raw(json.encode(self.base))
 
@@ -213,18 +214,21 @@ def http_headers(method: str, params: JSON) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def read_outcome(answer: rpc.Response | rpc.Error, call: Call) -> Outcome:
-    """What a server's answer means. A result type nobody agreed on is a broken peer (basic/index.mdx:84)."""
+def read_outcome(answer: rpc.Response | rpc.Error, call: Call, declared: JSON) -> Outcome:
+    """What a server's answer means. `declared`: the capabilities our envelope offered it.
+
+    A result type nobody agreed on is a broken peer (basic/index.mdx:84).
+    """
     if type(answer) is rpc.Error:
         return Failed(*peer_error(answer), sent="yes", data=answer.data)
     assert type(answer) is rpc.Response
     kind: object = answer.result.get("resultType", "complete")
     if kind == "complete":
         return Complete(answer.result, answer.encoded)
-    if kind == "input_required" and call.capabilities and METHODS[call.method].may_ask:
+    if kind == "input_required" and declared and METHODS[call.method].may_ask:
         return InputRequired(answer.result.get("inputRequests", {}), answer.result.get("requestState"))
     if kind == "input_required":
-        return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input the caller never offered to give", "yes")
+        return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input that nobody offered to give", "yes")
     return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with an unknown kind of result", "yes")
 
 
