@@ -1,0 +1,539 @@
+"""An HTTP/1.1 server for one endpoint: requests in, whole or streamed answers out. No routing, no meaning.
+
+Promises: a request reaches the endpoint only whole, within the limits and past the guard; hostile bytes are answered
+400 (or 403, 408, 413, 417, 431, 505) with one line of text and the connection is closed; answers leave in the order of
+their requests; what waits unsent is bounded; after `aclose` nothing is left. It does not speak HTTP/2, WebSocket or
+compression, and does not follow `Upgrade`.
+
+One connection handles one request at a time. Pipelined bytes wait unread, so a peer cannot make it hold more than one.
+All time limits are kept by one sweep per server, a second apart: a timer per request would cost more than its parse.
+"""
+
+import asyncio
+import http
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Literal, cast
+
+from .http_guard import Guard, Limits
+from .http_parse import CHUNKED, ChunkedBody, Headers, Malformed, Request, header_block, read_request
+
+__all__ = ["Endpoint", "Guard", "HttpServer", "Limits", "Reply", "Request", "serve"]
+
+_log = logging.getLogger(__name__)
+
+_DEFAULT_LIMITS = Limits()
+_PLAIN = header_block([(b"content-type", b"text/plain")])
+_STATUS = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in http.HTTPStatus}
+_NO_BODY = frozenset((204, 304))
+_AHEAD_BYTES = 64 * 1024
+"""How much may be read beyond the request in hand. Reading goes on during a request, or a hang-up would go unseen."""
+_LINGER_BYTES = 1024 * 1024
+"""How much is read and thrown away after a refusal, so that the peer gets to see it: a close over unread bytes is a
+reset, and a reset discards what was sent."""
+_LINGER_S = 2.0
+_METHOD_BYTES = 24
+_UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+
+_Part = Literal["idle", "head", "body", "answer", "linger", "closed"]
+
+
+class Reply:
+    """How one request is answered, exactly once: `send`, or `open`, any number of `write`, and `end`.
+
+    After the peer has gone everything here does nothing. Set `gone` to hear of it: it is called once, when the
+    connection ends before the answer did.
+    """
+
+    __slots__ = ("_connection", "_request", "_stage", "gone")
+
+    def __init__(self, connection: "_Connection", request: Request) -> None:
+        self._connection: _Connection | None = connection
+        self._request = request
+        self._stage: Literal["new", "open", "done"] = "new"
+        self.gone: Callable[[], None] | None = None
+
+    def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
+        """The whole answer. Raises ValueError for headers that cannot be sent."""
+        connection = self._connection
+        block = header_block(headers)
+        if self._stage != "new":
+            raise RuntimeError("a request is answered once")
+        self._stage = "done"
+        if connection is None:
+            return
+        if self._request.method == b"HEAD" or status in _NO_BODY:
+            length, body = (b"", b"") if status in _NO_BODY else (b"content-length: %d\r\n" % len(body), b"")
+        else:
+            length = b"content-length: %d\r\n" % len(body)
+        connection.write(b"".join((_STATUS[status], connection.opening(), block, length, b"\r\n", body)))
+        self._finish(connection)
+
+    def open(self, status: int, headers: Headers) -> None:
+        """Begin a stream; its head leaves at once. Raises ValueError for headers that cannot be sent."""
+        connection = self._connection
+        block = header_block(headers)
+        if self._stage != "new":
+            raise RuntimeError("a request is answered once")
+        self._stage = "open"
+        if connection is None:
+            return
+        coding = b"transfer-encoding: chunked\r\n\r\n" if connection.chunks else b"\r\n"
+        connection.write(b"".join((_STATUS[status], connection.opening(), block, coding)))
+
+    def write(self, data: bytes) -> None:
+        """Send one chunk. A peer that leaves more than `max_buffered_bytes` unread loses the connection."""
+        if self._stage != "open":
+            raise RuntimeError("the stream is not open")
+        connection = self._connection
+        if connection is None or not data or self._request.method == b"HEAD":
+            return
+        connection.write(b"%x\r\n%b\r\n" % (len(data), data) if connection.chunks else data)
+        connection.bound_unsent()
+
+    def end(self, data: bytes = b"") -> None:
+        """End the stream, with a last chunk if there is one (one system call less than `write` and `end`)."""
+        if self._stage != "open":
+            raise RuntimeError("the stream is not open")
+        self._stage = "done"
+        connection = self._connection
+        if connection is None:
+            return
+        if self._request.method == b"HEAD":
+            data = b""
+        elif connection.chunks:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        if data:
+            connection.write(data)
+        self._finish(connection)
+
+    def _finish(self, connection: "_Connection") -> None:
+        self._connection = self.gone = None
+        connection.answered()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of the answer was given."""
+        return self._stage != "new"
+
+    def cut(self) -> None:
+        """The connection is lost. For the server's own use."""
+        self._connection = None
+        gone, self.gone = self.gone, None
+        if gone is not None:
+            gone()
+
+
+Endpoint = Callable[[Request, Reply], None]
+"""Called for each request, on the event loop. Must not block; may start a task that answers later."""
+
+
+class _Connection(asyncio.Protocol):
+    """One peer. `_part` says what it is waiting for; the bytes not yet used are in `_unread`, from `_at` on."""
+
+    __slots__ = (
+        "_at",
+        "_body",
+        "_client",
+        "_decoder",
+        "_endpoint",
+        "_guard",
+        "_keep_alive",
+        "_length",
+        "_limits",
+        "_part",
+        "_reading_paused",
+        "_reply",
+        "_request",
+        "_running",
+        "_server",
+        "_since",
+        "_stalled_since",
+        "_transport",
+        "_unread",
+        "chunks",
+    )
+
+    def __init__(self, server: "HttpServer", endpoint: Endpoint, guard: Guard, limits: Limits) -> None:
+        self._server = server
+        self._endpoint = endpoint
+        self._guard = guard
+        self._limits = limits
+        # Not "idle": a new connection owes its first head within the header time-out.
+        self._part: _Part = "head"
+        self._unread = b""
+        self._at = 0
+        self._reply: Reply | None = None
+        self._request: Request | None = None
+        self._running = False
+        self._since = server.now
+        self._stalled_since: float | None = None
+        self._reading_paused = False
+        self._keep_alive = True
+        self._length = 0
+        self._decoder: ChunkedBody | None = None
+        self._body = bytearray()
+        self.chunks = True
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._client = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        if not self._server.admit(self):
+            self._refuse(503, "too many connections; try again later")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._part = "closed"
+        self._unread = b""
+        self._server.forget(self)
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.cut()
+
+    def pause_writing(self) -> None:
+        self._stalled_since = self._server.now
+
+    def resume_writing(self) -> None:
+        self._stalled_since = None
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        if self._part == "linger":
+            self._length -= len(data)
+            if self._length < 0:
+                self._transport.abort()
+            return
+        self._unread = self._unread[self._at :] + data if self._unread else data
+        self._at = 0
+        if self._part != "answer" and self._stalled_since is None:
+            self._read_on()
+        elif len(self._unread) > _AHEAD_BYTES:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    # Reading.
+
+    def _go_on(self) -> None:
+        """After an answer, or when the peer reads again: use what waited unread."""
+        if self._running or self._part == "answer" or self._stalled_since is not None:
+            return
+        if self._unread:
+            self._read_on()
+        if self._reading_paused and self._part != "answer":
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def _read_on(self) -> None:
+        self._running = True
+        try:
+            while self._unread and self._stalled_since is None:
+                if self._part == "idle" or self._part == "head":
+                    more = self._read_head()
+                else:
+                    more = self._part == "body" and self._read_body()
+                if not more:
+                    break
+        except Malformed as fault:
+            self._refuse(fault.status, str(fault))
+        finally:
+            self._running = False
+
+    def _used(self, to: int) -> None:
+        """What was read is used up to here."""
+        if to == len(self._unread):
+            self._unread = b""
+            to = 0
+        self._at = to
+
+    def _read_head(self) -> bool:
+        """Whether a whole head was there."""
+        data, at, limits = self._unread, self._at, self._limits
+        end = data.find(b"\r\n\r\n", at) + 4
+        if end == 3:
+            self._check_partial(data[at:])
+            return False
+        if end - at > limits.max_header_bytes:
+            raise Malformed("the request head is too large", 431)
+        head = data[at:end]
+        if head.count(b"\r\n") - 2 > limits.max_headers:
+            raise Malformed("too many request headers", 431)
+        request, length, keep_alive = read_request(head)
+        self._guard.check(request)
+        if length > limits.max_body_bytes:
+            raise Malformed(f"a request body may have {limits.max_body_bytes} bytes", 413)
+        request.client = self._client
+        self._keep_alive = keep_alive
+        self.chunks = keep_alive or b" HTTP/1.1\r\n" in head
+        if length >= 0 and len(data) - end >= length:
+            if length:
+                request.body = data[end : end + length]
+            self._used(end + length)
+            self._answer(request)
+            return True
+        self._used(end)
+        self._expect(request)
+        self._request = request
+        self._length = length
+        self._decoder = ChunkedBody() if length == CHUNKED else None
+        self._since = self._server.now
+        self._part = "body"
+        return True
+
+    def _check_partial(self, data: bytes) -> None:
+        """Refuse early what will never become a head, instead of waiting for the rest of it."""
+        if len(data) > self._limits.max_header_bytes:
+            raise Malformed("the request head is too large", 431)
+        if data[:_METHOD_BYTES].partition(b" ")[0].translate(None, _UPPER):
+            raise Malformed("this is not HTTP/1.1; is TLS spoken to a plain port?")
+        breaks = data.count(b"\r\n")
+        if data.count(b"\n") != breaks or data.count(b"\r", 0, -1) > breaks:
+            raise Malformed("lines end with CR LF")
+        if self._part == "idle":
+            self._part = "head"
+            self._since = self._server.now
+
+    def _expect(self, request: Request) -> None:
+        expect = request.headers.get(b"expect")
+        if expect is None:
+            return
+        if expect.lower() != b"100-continue":
+            raise Malformed("the only expectation met is 100-continue", 417)
+        if self.chunks:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _read_body(self) -> bool:
+        """Whether the body is whole."""
+        data = self._unread[self._at :] if self._at else self._unread
+        self._unread, self._at = b"", 0
+        request, decoder, limit = self._request, self._decoder, self._limits.max_body_bytes
+        assert request is not None
+        if decoder is None:
+            missing = self._length - len(self._body)
+            self._body += data[:missing]
+            self._unread = data[missing:]
+            whole = len(self._body) == self._length
+        else:
+            self._body += decoder.feed(data)
+            whole = decoder.done
+            if len(self._body) > limit:
+                raise Malformed(f"a request body may have {limit} bytes", 413)
+            if whole:
+                self._unread = decoder.rest
+        if whole:
+            request.body = bytes(self._body)
+            self._body = bytearray()
+            self._request = self._decoder = None
+            self._answer(request)
+        return whole
+
+    def _answer(self, request: Request) -> None:
+        self._part = "answer"
+        reply = self._reply = Reply(self, request)
+        try:
+            self._endpoint(request, reply)
+        except Exception:
+            _log.exception("the endpoint failed")
+            self._keep_alive = False
+            if reply.begun:
+                self._transport.abort()
+            else:
+                reply.send(500, _PLAIN, b"gateway: an internal error; it is in the log\n")
+
+    # Answering; called by Reply.
+
+    def opening(self) -> bytes:
+        """The header lines every answer begins with."""
+        return self._server.date if self._keep_alive else self._server.date_and_close
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def bound_unsent(self) -> None:
+        if self._transport.get_write_buffer_size() > self._limits.max_buffered_bytes:
+            self._transport.abort()
+            # At once, not at the next turn of the loop: the endpoint may be about to write more.
+            reply, self._reply = self._reply, None
+            if reply is not None:
+                reply.cut()
+
+    def answered(self) -> None:
+        """The answer is given: go on to the next request, or close."""
+        self._reply = None
+        self._since = self._server.now
+        if not self._keep_alive or self._server.draining:
+            self._part = "linger"
+            self._length = _LINGER_BYTES
+            self._transport.close()
+            return
+        self._part = "idle"
+        if self._unread or self._reading_paused:
+            self._go_on()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer a request that never reaches the endpoint, and close."""
+        self._keep_alive = False
+        self._request = None
+        self._unread = b""
+        body = b"network: " + message.encode("ascii", "replace") + b"\n"
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        self._transport.write(
+            b"".join((_STATUS[status], self._server.date_and_close, b"content-type: text/plain\r\n", length, body))
+        )
+        self._part = "linger"
+        self._length = _LINGER_BYTES
+        self._since = self._server.now
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # Time; called by the server.
+
+    def sweep(self, now: float) -> None:
+        """Close what has waited too long."""
+        limits = self._limits
+        # `_since` is the time of some sweep, so up to one sweep before the event.
+        waited = now - self._since - self._server.sweep_s
+        if self._part == "head" and waited > limits.header_timeout_s:
+            self._refuse(408, "the request head came too slowly")
+        elif self._part == "body" and waited > limits.header_timeout_s + len(self._body) / limits.body_floor_bytes_s:
+            self._refuse(408, "the request body came too slowly")
+        elif (self._part == "idle" and waited > limits.idle_timeout_s) or (
+            self._part == "linger" and waited > _LINGER_S
+        ):
+            self._transport.abort()
+        if self._stalled_since is not None and now - self._stalled_since > limits.idle_timeout_s:
+            self._transport.abort()
+
+    def close_idle(self) -> None:
+        """Close unless a request is in hand."""
+        if self._part == "idle" or self._part == "head":
+            self._transport.abort()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class HttpServer:
+    """A listening server. Made by `serve`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limits = limits
+        self._listening: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.port = 0
+        self.draining = False
+        self.sweep_s = min(1.0, limits.header_timeout_s / 4, limits.idle_timeout_s / 4)
+        self._timer = self._loop.call_later(self.sweep_s, self._tick)
+        self._set_clock()
+
+    @property
+    def connections(self) -> int:
+        """How many peers are connected."""
+        return len(self._connections)
+
+    def listens(self, listening: asyncio.Server) -> None:
+        """The socket is open. For `serve`."""
+        self._listening = listening
+        self.port = int(listening.sockets[0].getsockname()[1])
+
+    async def aclose(self, drain_s: float) -> None:
+        """Stop accepting, close idle connections, give the requests in hand `drain_s` seconds, close the rest.
+
+        Returns when no connection, timer or socket is left. Idempotent.
+        """
+        self.draining = True
+        self.date = self.date_and_close
+        if self._listening is not None:
+            self._listening.close()
+        for connection in tuple(self._connections):
+            connection.close_idle()
+        try:
+            async with asyncio.timeout(drain_s):
+                await self._empty.wait()
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.abort()
+            await self._empty.wait()
+        self._timer.cancel()
+        if self._listening is not None:
+            await self._listening.wait_closed()
+
+    # Called by connections.
+
+    def admit(self, connection: _Connection) -> bool:
+        """Count a new connection. False if there are too many already; it must then say so and close."""
+        self._connections.add(connection)
+        self._empty.clear()
+        return len(self._connections) <= self._limits.max_connections and not self.draining
+
+    def forget(self, connection: _Connection) -> None:
+        """The connection is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(self.sweep_s, self._tick)
+        self._set_clock()
+        for connection in tuple(self._connections):
+            connection.sweep(self.now)
+
+    def _set_clock(self) -> None:
+        self.now = self._loop.time()
+        self.date = b"date: " + _http_date(time.time()) + b"\r\n"
+        self.date_and_close = self.date + b"connection: close\r\n"
+        if self.draining:
+            self.date = self.date_and_close
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _http_date(epoch_s: float) -> bytes:
+    # Not strftime: it follows the locale. Spec: RFC 9110 §5.6.7.
+    at = time.gmtime(epoch_s)
+    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+    return f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year} {clock} GMT".encode()
+
+
+async def serve(
+    endpoint: Endpoint,
+    *,
+    guard: Guard,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    sock: socket.socket | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+    tls: ssl.SSLContext | None = None,
+) -> HttpServer:
+    """Serve `endpoint` on `sock`, or on `host` and `port` (0: any free one, see `HttpServer.port`).
+
+    Raises OSError when the address cannot be had.
+    """
+    server = HttpServer(limits)
+    loop = asyncio.get_running_loop()
+
+    def connection() -> _Connection:
+        return _Connection(server, endpoint, guard, limits)
+
+    handshake_s = limits.header_timeout_s if tls is not None else None
+    try:
+        if sock is not None:
+            listening = await loop.create_server(connection, sock=sock, ssl=tls, ssl_handshake_timeout=handshake_s)
+        else:
+            listening = await loop.create_server(connection, host, port, ssl=tls, ssl_handshake_timeout=handshake_s)
+    except BaseException:
+        await server.aclose(0)
+        raise
+    server.listens(listening)
+    return server
