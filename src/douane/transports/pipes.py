@@ -5,6 +5,7 @@ so that a frame costs one system call and no task. The owner closes; nothing her
 """
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
@@ -94,6 +95,7 @@ class WritePipe:
         self._pending: deque[bytes | memoryview] = deque()
         self._pending_bytes = 0
         self._finishing = False
+        self._closed = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
@@ -140,6 +142,14 @@ class WritePipe:
         self._pending_bytes = 0
         os.close(self._fd)
         self._fd = -1
+        self._closed.set()
+
+    async def closed_within(self, seconds: float) -> bool:
+        """After `finish`: wait until all is written and the descriptor closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        return self._closed.is_set()
 
     def _queue(self, *parts: bytes | memoryview) -> None:
         for part in parts:
