@@ -1,0 +1,33 @@
+"""The revisions of MCP that are spoken here, their order, and the era of each."""
+
+from enum import Enum
+
+__all__ = ["HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "Era", "era_of", "settle"]
+
+
+class Era(Enum):
+    HANDSHAKE = "handshake"
+    """`initialize` first, then calls on a session."""
+    STATELESS = "stateless"
+    """Every request carries its own version and capabilities."""
+
+
+MODERN = "2026-07-28"
+STATELESS = (MODERN,)
+HANDSHAKE = ("2025-06-18", "2025-11-25")
+"""Oldest first. 2024-11-05 and 2025-03-26 are not spoken yet."""
+LATEST_HANDSHAKE = HANDSHAKE[-1]
+
+
+def era_of(revision: str) -> Era | None:
+    if revision in STATELESS:
+        return Era.STATELESS
+    return Era.HANDSHAKE if revision in HANDSHAKE else None
+
+
+def settle(asked: str) -> str:
+    """The revision an `initialize` that asks for `asked` is answered with.
+
+    Spec: specification/2025-11-25/basic/lifecycle.mdx (version negotiation): the same if supported, else another.
+    """
+    return asked if asked in HANDSHAKE else LATEST_HANDSHAKE

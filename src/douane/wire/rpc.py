@@ -1,0 +1,164 @@
+"""JSON-RPC 2.0 messages: requests, notifications, responses, errors.
+
+`read` turns bytes into one of four values or raises FrameError; the writers turn values into bytes. Nothing here
+knows a method of MCP. Members that JSON-RPC does not define are dropped, and a defined one in another letter case
+is refused: some peers read keys without regard to case.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from . import json
+from .codes import INVALID_REQUEST
+from .json import DEFAULT_LIMITS, FrameError, Limits
+
+__all__ = [
+    "Error",
+    "Frame",
+    "FrameError",
+    "Id",
+    "Limits",
+    "Notification",
+    "Request",
+    "Response",
+    "read",
+    "write_error",
+    "write_notification",
+    "write_request",
+    "write_result",
+]
+
+Id = str | int
+"""The type is kept: 1 and "1" are two ids (JSON-RPC 2.0 §4)."""
+
+_MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_NO_PARAMS: dict[str, Any] = {}
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    id: Id
+    method: str
+    params: dict[str, Any]
+
+
+class Notification(msgspec.Struct, frozen=True, gc=False):
+    method: str
+    params: dict[str, Any]
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    id: Id
+    result: dict[str, Any]
+    encoded: bytes
+    """`result` in our own encoding, never the peer's bytes."""
+
+
+class Error(msgspec.Struct, frozen=True, gc=False):
+    id: Id | None
+    code: int
+    message: str
+    data: Any = None
+
+
+Frame = Request | Notification | Response | Error
+
+
+def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
+    """One message. Raises FrameError and nothing else.
+
+    A batch is refused here: only revision 2025-03-26 has them (specification/2025-06-18/changelog.mdx).
+    """
+    raw, canonical = json.parse(data, limits)
+    if not json.is_object(raw):
+        raise FrameError("a batch is not accepted" if type(raw) is list else "not a JSON-RPC message")
+    value = raw
+    id_: Any = value.get("id")
+    known = type(id_) is str or type(id_) is int
+    if value.get("jsonrpc") != "2.0":
+        raise FrameError('"jsonrpc" must be "2.0"', id=id_ if known else None)
+    if not value.keys() <= _MEMBERS:
+        _refuse_odd_case(value, id_ if known else None)
+    if "method" in value:
+        return _read_call(value, id_, known)
+    return _read_answer(value, canonical, id_, known)
+
+
+def _read_call(value: dict[str, Any], id_: Any, known: bool) -> Request | Notification:
+    method, params = value["method"], value.get("params", _NO_PARAMS)
+    fault_id = id_ if known else None
+    if type(method) is not str:
+        raise FrameError('"method" must be a string', id=fault_id)
+    if not json.is_object(params):
+        raise FrameError('"params" must be an object', id=fault_id)
+    if "result" in value or "error" in value:
+        raise FrameError("a request carries neither result nor error", id=fault_id)
+    if known:
+        return Request(id_, method, params)
+    if "id" in value:
+        raise FrameError('"id" must be a string or an integer')
+    return Notification(method, params)
+
+
+def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool) -> Response | Error:
+    if ("result" in value) == ("error" in value):
+        raise FrameError("neither a request nor an answer", id=id_ if known else None)
+    if "result" in value:
+        result = value["result"]
+        if not known:
+            raise FrameError("an answer without the id it answers")
+        if not json.is_object(result):
+            raise FrameError('"result" must be an object', id=id_)
+        return Response(id_, result, _result_bytes(value, canonical, id_, result))
+    if not known and id_ is not None:
+        raise FrameError('"id" must be a string or an integer')
+    return _read_error(id_, value["error"])
+
+
+def _result_bytes(value: dict[str, Any], canonical: bytes, id_: Id, result: dict[str, Any]) -> bytes:
+    # Almost every server writes these three members in this order; then the result is a slice of what we encoded.
+    if len(value) == 3 and tuple(value) == ("jsonrpc", "id", "result"):
+        return canonical[len(_head(id_)) + 9 : -1]
+    return json.encode(result)
+
+
+def _read_error(id_: Id | None, raw: Any) -> Error:
+    if not json.is_object(raw):
+        raise FrameError('"error" must be an object', id=id_)
+    error = raw
+    code: Any = error.get("code")
+    message: Any = error.get("message")
+    if type(code) is not int or type(message) is not str:
+        raise FrameError("an error needs an integer code and a message", id=id_)
+    return Error(id_, code, message, error.get("data"))
+
+
+def _refuse_odd_case(value: dict[str, Any], id_: Id | None) -> None:
+    for key in value.keys() - _MEMBERS:
+        if key.lower() in _MEMBERS:
+            raise FrameError(f'member names are lower case: "{key.lower()}"', INVALID_REQUEST, id_)
+
+
+def _head(id_: Id | None) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b' % json.encode(id_)
+
+
+def write_request(id: Id, method: str, params: Mapping[str, Any]) -> bytes:
+    return b'%b,"method":%b,"params":%b}' % (_head(id), json.encode(method), json.encode(params))
+
+
+def write_notification(method: str, params: Mapping[str, Any]) -> bytes:
+    return b'{"jsonrpc":"2.0","method":%b,"params":%b}' % (json.encode(method), json.encode(params))
+
+
+def write_result(id: Id, encoded: bytes) -> bytes:
+    """`encoded` is the result in our own encoding."""
+    return b'%b,"result":%b}' % (_head(id), encoded)
+
+
+def write_error(id: Id | None, code: int, message: str, data: Any = None) -> bytes:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return b'%b,"error":%b}' % (_head(id), json.encode(error))
