@@ -123,7 +123,7 @@ class HttpDoor:
             self._begin(self._say(reply, frame.id, self._listener.discover(), ()))
         else:
             task = self._begin(self._serve_stateless(frame, call, reply))
-            reply.gone = task.cancel
+            reply.gone = lambda: _cancel(task)
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
         stream = _Answer(reply, token_of(frame.params), ())
@@ -271,3 +271,7 @@ def _send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool)
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
     reply.send(status, headers, frame)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
