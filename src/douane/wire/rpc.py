@@ -34,6 +34,7 @@ Id = str | int
 """The type is kept: 1 and "1" are two ids (JSON-RPC 2.0 §4)."""
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_RESULT = b',"result":'
 _NO_PARAMS: dict[str, Any] = {}
 
 
@@ -119,7 +120,7 @@ def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool)
 def _result_bytes(value: dict[str, Any], canonical: bytes, id_: Id, result: dict[str, Any]) -> bytes:
     # Almost every server writes these three members in this order; then the result is a slice of what we encoded.
     if len(value) == 3 and tuple(value) == ("jsonrpc", "id", "result"):
-        return canonical[len(_head(id_)) + 9 : -1]
+        return canonical[len(_head(id_)) + len(_RESULT) : -1]
     return json.encode(result)
 
 
@@ -154,7 +155,7 @@ def write_notification(method: str, params: Mapping[str, Any]) -> bytes:
 
 def write_result(id: Id, encoded: bytes) -> bytes:
     """`encoded` is the result in our own encoding."""
-    return b'%b,"result":%b}' % (_head(id), encoded)
+    return b"%b%b%b}" % (_head(id), _RESULT, encoded)
 
 
 def write_error(id: Id | None, code: int, message: str, data: Any = None) -> bytes:
