@@ -1,0 +1,1 @@
+"""Who asks: tokens verified once, cached by digest."""
