@@ -1,0 +1,317 @@
+"""From configuration to a running gateway. The one place that knows every room, and which part is which."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..audit.checkpoint import Signer
+from ..audit.entry import Denied as DeniedLeaf
+from ..audit.errors import AuditError
+from ..audit.log import AuditLog
+from ..audit.writer import AuditSettings
+from ..auth.first_token import first_token
+from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
+from ..flow.chain import Interceptor
+from ..gateway.app import Gateway, Settings
+from ..gateway.http_door import Turned
+from ..gateway.names import exposed
+from ..gateway.upstream import Times, Upstream
+from ..interceptors import deadline, intent, policy, record, resolve
+from ..protocol.call import Principal
+from ..registry.catalog import Catalog
+from ..registry.marks import Marks
+from ..sdk.connect import CannotConnect, open_line
+from ..sdk.http_session import open_http
+from ..sdk.session import Noted, Session
+from ..stores.ports import Ledger
+from ..stores.sqlite import SqliteLedger
+from ..transports import http_server
+from ..transports.address import Reach, literal_reach
+from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
+from ..transports.http_client import HttpClient, Origin
+from ..transports.http_guard import Guard
+from ..transports.http_server import HttpServer, Request
+from ..transports.link import Link
+from ..transports.unix import UnixServer, serve_unix
+from ..wire import rpc
+from .load import ConfigError, Loaded, Problem
+from .model import Config, UpstreamConfig
+from .paths import Paths
+
+__all__ = ["ORIGIN", "Running", "open_audit", "start"]
+
+logger = logging.getLogger(__name__)
+
+ORIGIN = "douane"
+"""The name of the embedded log in its checkpoints."""
+_OWNER = "owner"
+"""Whom the token of the first start belongs to."""
+_DRAIN_S = 10.0
+_CLIENT = {"name": "douane", "title": "Douane", "version": __version__}
+
+
+class Running:
+    """A gateway with its doors open."""
+
+    def __init__(self, gateway: Gateway, http: HttpServer, unix: UnixServer, clients: Sequence[HttpClient]) -> None:
+        self.gateway, self.http, self._unix, self._clients = gateway, http, unix, clients
+
+    async def aclose(self) -> None:
+        """Take no more, let what runs end, write everything down. Bounded."""
+        await self._unix.aclose()
+        await self.http.aclose(_DRAIN_S)
+        await self.gateway.aclose()
+        for client in self._clients:
+            await client.aclose()
+
+
+async def start(
+    loaded: Loaded, paths: Paths, env: Mapping[str, str], *, ledger: Callable[[Path], Ledger] = SqliteLedger
+) -> tuple[Running, bool]:
+    """A running gateway, and whether its token was made just now.
+
+    Raises ConfigError, and what the parts raise: TokenUnusable, PolicyError, StoreBusy, AuditError, OSError.
+    """
+    config = loaded.config
+    fault = exposure_fault(config.listen.host, real_authentication=False)
+    if fault is not None:
+        raise ConfigError(loaded.path, [Problem("listen.host", loaded.lines.get(("listen", "host"), 0), fault)])
+    loop = asyncio.get_running_loop()
+    token, made = first_token(paths.token)
+    rules = _policies(config, paths, loaded.path.parent, loop.time)
+    log = await open_audit(paths, config, ledger)
+    catalog = Catalog()
+    clients: list[HttpClient] = []
+    try:
+        starts = asyncio.Semaphore(config.limits.concurrent_starts)
+        upstreams = {
+            name: _upstream(name, upstream, loaded, env, catalog, starts, clients)
+            for name, upstream in config.upstreams.items()
+        }
+        gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time))
+        running = await _open_doors(config, paths, gateway, clients)
+    except BaseException:
+        await log.aclose()
+        raise
+    gateway.start()
+    return running, made
+
+
+def _gateway(
+    config: Config,
+    catalog: Catalog,
+    log: AuditLog,
+    upstreams: Mapping[str, Upstream],
+    rules: policy.PolicyFiles,
+    admit: Callable[[Request], Principal],
+) -> Gateway:
+    clock = asyncio.get_running_loop().time
+    marks = Marks(
+        {
+            name: {"tools": u.reads.tools, "resources": u.reads.resources, "prompts": u.reads.prompts}
+            for name, u in config.upstreams.items()
+        }
+    )
+
+    def inner(name: str) -> Sequence[Interceptor]:
+        return (
+            deadline.make(config.upstreams[name].deadline_s, clock),
+            intent.make(log, keep_arguments=config.audit.keep_arguments),
+        )
+
+    return Gateway(
+        catalog=catalog,
+        log=log,
+        upstreams=upstreams,
+        front=(
+            record.make(log, keep_results=config.audit.keep_results),
+            resolve.make(catalog),
+            policy.make(rules, marks),
+        ),
+        inner=inner,
+        admit=admit,
+        settings=Settings(
+            max_sessions=config.limits.max_sessions,
+            session_idle_s=config.limits.session_idle_s,
+            limits=_frame_limits(config),
+        ),
+    )
+
+
+async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: Sequence[HttpClient]) -> Running:
+    listen = config.listen
+    owner = Principal(_OWNER)
+    unix = await serve_unix(str(paths.socket), lambda link: _serve(gateway, link, owner))
+    try:
+        names = [*listen.hosts, f"{listen.host}:{listen.port}"]
+        names += [f"{name}:{listen.port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+        guard = Guard([name.encode() for name in names], [origin.encode() for origin in listen.origins])
+        limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
+        http = await http_server.serve(gateway.endpoint, guard=guard, host=listen.host, port=listen.port, limits=limits)
+    except BaseException:
+        await unix.aclose()
+        raise
+    return Running(gateway, http, unix, clients)
+
+
+def _serve(gateway: Gateway, link: Link, owner: Principal) -> None:
+    gateway.serve_line(link, owner)
+
+
+def _admit(token: str, log: AuditLog, clock: Callable[[], float]) -> Callable[[Request], Principal]:
+    bearer = Bearer({token: Identity(_OWNER)}, clock)
+    principals: dict[Identity, Principal] = {}
+
+    def admit(request: Request) -> Principal:
+        who = bearer.verify(request.headers.get(b"authorization"), request.client)
+        if isinstance(who, Denied):
+            raise _turned(who, request, log)
+        principal = principals.get(who)
+        if principal is None:
+            principal = principals[who] = Principal(who.subject, who.groups, who.tenant, who.client)
+        return principal
+
+    return admit
+
+
+def _turned(denied: Denied, request: Request, log: AuditLog) -> Turned:
+    if denied.recorded:
+        try:
+            log.enqueue(DeniedLeaf(door="http", reason=denied.reason, source=log.actor(request.client)))
+        except AuditError as exc:
+            logger.error("a refused caller cannot be recorded: %s", exc)
+    headers: list[tuple[bytes, bytes]] = []
+    if denied.challenge is not None:
+        headers.append((b"www-authenticate", denied.challenge.encode()))
+    if denied.retry_after_s:
+        headers.append((b"retry-after", b"%d" % (int(denied.retry_after_s) + 1)))
+    return Turned(denied.status, denied.reason, headers)
+
+
+def _policies(config: Config, paths: Paths, here: Path, clock: Callable[[], float]) -> policy.PolicyFiles:
+    if config.policy.files:
+        return policy.PolicyFiles([here / file for file in config.policy.files], [paths.allowed], clock)
+    if not paths.policy.exists():
+        paths.config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.policy.write_text(policy.default_policy(), encoding="utf-8")
+    return policy.PolicyFiles([paths.policy], [paths.allowed], clock)
+
+
+async def open_audit(paths: Paths, config: Config, ledger: Callable[[Path], Ledger]) -> AuditLog:
+    """The audit log of this machine, recovered and ready. Keys are made at the first start."""
+    paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = paths.keys / "audit.key"
+    opened = ledger(paths.audit)
+    try:
+        signer = Signer(key) if key.exists() else Signer.create(key, ORIGIN)
+        secret = _secret(paths.keys / "actors.key")
+    except BaseException:
+        opened.close()
+        raise
+    settings = AuditSettings(min_free_bytes=config.audit.min_free_bytes)
+    return await AuditLog.open(opened, signer=signer, origin=ORIGIN, actor_key=secret, settings=settings)
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    return path.read_bytes()
+
+
+def _frame_limits(config: Config) -> rpc.Limits:
+    limits = config.limits
+    return rpc.Limits(limits.max_frame_bytes, limits.max_depth, limits.max_keys)
+
+
+# --- upstreams ---
+
+
+def _upstream(
+    name: str,
+    upstream: UpstreamConfig,
+    loaded: Loaded,
+    env: Mapping[str, str],
+    catalog: Catalog,
+    starts: asyncio.Semaphore,
+    clients: list[HttpClient],
+) -> Upstream:
+    prefix = upstream.prefix if upstream.prefix is not None else f"{name}_"
+    limits = _frame_limits(loaded.config)
+    if upstream.command:
+        open_session = _by_command(name, upstream, loaded.path.parent, limits)
+    else:
+        open_session = _by_url(name, upstream, loaded, limits, clients)
+    return Upstream(
+        name,
+        open_session,
+        catalog=catalog,
+        expose=lambda own: exposed(prefix, own),
+        starts=starts,
+        times=Times(
+            start_timeout_s=upstream.start_timeout_s, refresh_s=upstream.refresh_s, idle_stop_s=upstream.idle_stop_s
+        ),
+        stops_when_idle=bool(upstream.command),
+    )
+
+
+def _by_command(
+    name: str, upstream: UpstreamConfig, here: Path, limits: rpc.Limits
+) -> Callable[[Noted], Awaitable[Session]]:
+    cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
+    command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
+    said = logging.getLogger(f"douane.upstream.{name}")
+
+    async def link() -> Link:
+        try:
+            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=lambda line: said.info("%s", line))
+        except SpawnFailed as exc:
+            raise CannotConnect(str(exc)) from exc
+
+    async def open_session(noted: Noted) -> Session:
+        return await open_line(
+            link,
+            client=_CLIENT,
+            noted=noted,
+            start_timeout_s=upstream.start_timeout_s,
+            max_deadline_s=upstream.max_deadline_s,
+            limits=limits,
+        )
+
+    return open_session
+
+
+def _by_url(
+    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
+) -> Callable[[Noted], Awaitable[Session]]:
+    url = upstream.url or ""
+    try:
+        origin, _ = Origin.parse(url)
+    except ValueError as exc:
+        place = ("upstreams", name, "url")
+        raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
+    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else literal_reach(origin.host)
+    client = HttpClient(reach=reach)
+    clients.append(client)
+    headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
+
+    async def open_session(noted: Noted) -> Session:
+        return await open_http(
+            client,
+            url,
+            headers=headers,
+            client=_CLIENT,
+            noted=noted,
+            start_timeout_s=upstream.start_timeout_s,
+            max_deadline_s=upstream.max_deadline_s,
+            limits=limits,
+        )
+
+    return open_session
