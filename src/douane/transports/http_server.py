@@ -173,7 +173,7 @@ class _Connection(asyncio.Protocol):
         self._running = False
         self._since = server.now
         self._stalled_since: float | None = None
-        self._last_head = b""
+        self._last_head: bytes = b""
         self._last: tuple[Request, int, bool]
         self._reading_paused = False
         self._keep_alive = True
@@ -263,7 +263,7 @@ class _Connection(asyncio.Protocol):
             return False
         if end - at > limits.max_header_bytes:
             raise Malformed("the request head is too large", 431)
-        head = data[at:end]
+        head: bytes = data[at:end]
         if head == self._last_head:
             # Clients repeat themselves to the byte, and then reading and judging it again would give the same.
             last, length, keep_alive = self._last
