@@ -242,9 +242,10 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
 
     async def run(call: Call, emit: Emit) -> Outcome:
         trail = emit.trail
-        outcome, reached = None, len(gates)
+        outcome: Outcome | None = None
+        reached = len(gates)
         for depth, gate in checks:
-            start, got = now_ns(), None
+            start = now_ns()
             try:
                 got = gate.check(call)  # pyright: ignore[reportOptionalCall]
                 if gate.note is not None:
@@ -255,7 +256,7 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
                 break
             if got is call:
                 trail.steps.append(Step(gate.name, "passed", now_ns() - start))
-            elif type(got) is Call:
+            elif isinstance(got, Call):
                 trail.steps.append(Step(gate.name, "rewrote", now_ns() - start))
                 trail.call = call = got
             else:

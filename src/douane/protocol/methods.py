@@ -5,6 +5,8 @@ Spec: specification/2026-07-28 and 2025-11-25, schema.ts; PROTOCOL tables of eac
 
 import msgspec
 
+from ..wire.json import is_object
+from .call import JSON
 from .versions import Era
 
 __all__ = ["METHODS", "Method", "target_of"]
@@ -45,11 +47,13 @@ METHODS: dict[str, Method] = {
 """Requests a client may send to a server, and that are served here. Anything else is method not found."""
 
 
-def target_of(method: str, params: dict[str, object]) -> str | None:
+def target_of(method: str, params: JSON) -> str | None:
     """What a call is about; for a completion, the prompt or template it completes."""
+    found: object = None
     if method == "completion/complete":
-        ref = params.get("ref")
-        found = ref.get("name", ref.get("uri")) if isinstance(ref, dict) else None
+        ref: object = params.get("ref")
+        if is_object(ref):
+            found = ref.get("name", ref.get("uri"))
     else:
         entry = METHODS.get(method)
         found = params.get(entry.target_key) if entry is not None and entry.target_key is not None else None

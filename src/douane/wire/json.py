@@ -13,13 +13,13 @@ import json
 import re
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from .codes import INVALID_REQUEST, PARSE_ERROR
 
-__all__ = ["DEFAULT_LIMITS", "FrameError", "Limits", "decode", "encode", "parse"]
+__all__ = ["DEFAULT_LIMITS", "FrameError", "Limits", "decode", "encode", "is_object", "parse"]
 
 
 class FrameError(ValueError):
@@ -52,6 +52,11 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _MIN_KEY_BYTES = 5
 """`"":1,` is the shortest member, so a text of n bytes holds at most n / 5 keys."""
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Is a decoded value a JSON object?"""
+    return type(value) is dict
 
 
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Any:

@@ -34,6 +34,7 @@ Id = str | int
 """The type is kept: 1 and "1" are two ids (JSON-RPC 2.0 §4)."""
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_RESULT = b',"result":'
 _NO_PARAMS: dict[str, Any] = {}
 
 
@@ -70,10 +71,11 @@ def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
 
     A batch is refused here: only revision 2025-03-26 has them (specification/2025-06-18/changelog.mdx).
     """
-    value, canonical = json.parse(data, limits)
-    if type(value) is not dict:
-        raise FrameError("a batch is not accepted" if type(value) is list else "not a JSON-RPC message")
-    id_ = value.get("id")
+    raw, canonical = json.parse(data, limits)
+    if not json.is_object(raw):
+        raise FrameError("a batch is not accepted" if type(raw) is list else "not a JSON-RPC message")
+    value = raw
+    id_: Any = value.get("id")
     known = type(id_) is str or type(id_) is int
     if value.get("jsonrpc") != "2.0":
         raise FrameError('"jsonrpc" must be "2.0"', id=id_ if known else None)
@@ -89,7 +91,7 @@ def _read_call(value: dict[str, Any], id_: Any, known: bool) -> Request | Notifi
     fault_id = id_ if known else None
     if type(method) is not str:
         raise FrameError('"method" must be a string', id=fault_id)
-    if type(params) is not dict:
+    if not json.is_object(params):
         raise FrameError('"params" must be an object', id=fault_id)
     if "result" in value or "error" in value:
         raise FrameError("a request carries neither result nor error", id=fault_id)
@@ -107,7 +109,7 @@ def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool)
         result = value["result"]
         if not known:
             raise FrameError("an answer without the id it answers")
-        if type(result) is not dict:
+        if not json.is_object(result):
             raise FrameError('"result" must be an object', id=id_)
         return Response(id_, result, _result_bytes(value, canonical, id_, result))
     if not known and id_ is not None:
@@ -118,14 +120,16 @@ def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool)
 def _result_bytes(value: dict[str, Any], canonical: bytes, id_: Id, result: dict[str, Any]) -> bytes:
     # Almost every server writes these three members in this order; then the result is a slice of what we encoded.
     if len(value) == 3 and tuple(value) == ("jsonrpc", "id", "result"):
-        return canonical[len(_head(id_)) + 9 : -1]
+        return canonical[len(_head(id_)) + len(_RESULT) : -1]
     return json.encode(result)
 
 
-def _read_error(id_: Id | None, error: Any) -> Error:
-    if type(error) is not dict:
+def _read_error(id_: Id | None, raw: Any) -> Error:
+    if not json.is_object(raw):
         raise FrameError('"error" must be an object', id=id_)
-    code, message = error.get("code"), error.get("message")
+    error = raw
+    code: Any = error.get("code")
+    message: Any = error.get("message")
     if type(code) is not int or type(message) is not str:
         raise FrameError("an error needs an integer code and a message", id=id_)
     return Error(id_, code, message, error.get("data"))
@@ -151,7 +155,7 @@ def write_notification(method: str, params: Mapping[str, Any]) -> bytes:
 
 def write_result(id: Id, encoded: bytes) -> bytes:
     """`encoded` is the result in our own encoding."""
-    return b'%b,"result":%b}' % (_head(id), encoded)
+    return b"%b%b%b}" % (_head(id), _RESULT, encoded)
 
 
 def write_error(id: Id | None, code: int, message: str, data: Any = None) -> bytes:

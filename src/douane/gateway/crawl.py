@@ -1,0 +1,90 @@
+"""Reading everything an upstream offers, within bounds: a hostile list has an end here.
+
+Spec: specification/2026-07-28/server/utilities/pagination.mdx (cursors are opaque, the empty string is one).
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..protocol.call import JSON
+from ..protocol.versions import Era
+from ..registry.catalog import Item, Kind, digest_of
+from ..sdk.connect import CannotConnect
+from ..sdk.session import Session
+from ..wire import rpc
+from ..wire.codes import METHOD_NOT_FOUND
+from ..wire.json import is_object
+
+__all__ = ["MAX_ITEMS", "crawl"]
+
+MAX_ITEMS = 5_000
+"""Per list; the largest real server seen offers a few hundred tools."""
+_MAX_PAGES = 200
+
+_LISTS: tuple[tuple[str, str, Kind, str], ...] = (
+    ("tools", "tools/list", "tools", "name"),
+    ("prompts", "prompts/list", "prompts", "name"),
+    ("resources", "resources/list", "resources", "uri"),
+    ("resources", "resources/templates/list", "resourceTemplates", "uriTemplate"),
+)
+"""Capability, method, member of the result, what an item is called by."""
+
+
+async def crawl(session: Session, upstream: str, expose: Callable[[str], str], deadline_s: float) -> list[Item]:
+    """All items of all lists the server declares. `expose` names tools and prompts; URIs keep their own.
+
+    Raises CannotConnect when a list breaks the protocol or its bounds, LinkClosed or TimeoutError with the session.
+    """
+    found: list[Item] = []
+    for capability, method, kind, key in _LISTS:
+        if capability in session.welcome.capabilities:
+            definitions = await _pages(session, method, kind, deadline_s)
+            rename = expose if key == "name" else _as_it_is
+            found += [_item(d, upstream, kind, key, rename, session.welcome.era) for d in definitions]
+    return found
+
+
+def _as_it_is(name: str) -> str:
+    return name
+
+
+async def _pages(session: Session, method: str, kind: Kind, deadline_s: float) -> list[dict[str, Any]]:
+    definitions: list[dict[str, Any]] = []
+    params: JSON = {}
+    for _ in range(_MAX_PAGES):
+        answer = await session.ask(method, params, deadline_s)
+        if isinstance(answer, rpc.Error):
+            if answer.code == METHOD_NOT_FOUND:
+                return []
+            raise CannotConnect(f"{method} failed: {answer.message[:200]} ({answer.code})")
+        page: object = answer.result.get(kind)
+        if not isinstance(page, list):
+            raise CannotConnect(f"{method} answered without a list of {kind}")
+        definitions += _objects(cast("list[object]", page), method)
+        if len(definitions) > MAX_ITEMS:
+            raise CannotConnect(f"{method} lists more than {MAX_ITEMS} items")
+        cursor: object = answer.result.get("nextCursor")
+        if not isinstance(cursor, str):
+            return definitions
+        params = {"cursor": cursor}
+    raise CannotConnect(f"{method} has more than {_MAX_PAGES} pages")
+
+
+def _objects(page: list[object], method: str) -> list[dict[str, Any]]:
+    objects = [definition for definition in page if is_object(definition)]
+    if len(objects) < len(page):
+        raise CannotConnect(f"{method} lists something that is not an object")
+    return objects
+
+
+def _item(
+    definition: dict[str, Any], upstream: str, kind: Kind, key: str, rename: Callable[[str], str], era: Era
+) -> Item:
+    own: object = definition.get(key)
+    if not isinstance(own, str) or not own:
+        raise CannotConnect(f"one of its {kind} has no {key}")
+    shown = rename(own)
+    exposed = definition if shown == own else {**definition, key: shown}
+    # A field of experimental tasks that the newest revision dropped; nothing here runs such tasks.
+    exposed = {k: v for k, v in exposed.items() if k != "execution"} if era is Era.HANDSHAKE else exposed
+    return Item(kind, upstream, own, shown, exposed, digest_of(definition))

@@ -1,0 +1,41 @@
+"""`/healthz`: the process lives. `/readyz`: it can serve, and what is missing. Neither needs a token; neither says more.
+
+Ready means: the audit log takes leaves, and every upstream has had its first chance. One dead upstream does not make
+the gateway unready: the others serve (RELIABILITY F43).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..transports.http_server import Endpoint, Reply, Request
+from ..wire import json
+
+__all__ = ["Health", "routed"]
+
+_JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
+
+
+class Health:
+    def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
+        self._report = report
+
+    def live(self, request: Request, reply: Reply) -> None:
+        reply.send(200, _JSON, b'{"status":"alive"}')
+
+    def ready(self, request: Request, reply: Reply) -> None:
+        report = self._report()
+        reply.send(200 if report["ready"] else 503, _JSON, json.encode(report))
+
+
+def routed(paths: Mapping[bytes, Endpoint]) -> Endpoint:
+    """One endpoint of several, by exact path."""
+
+    def serve(request: Request, reply: Reply) -> None:
+        endpoint = paths.get(request.path)
+        if endpoint is None:
+            reply.send(404, _TEXT, b"client: nothing here; the endpoint is /mcp")
+        else:
+            endpoint(request, reply)
+
+    return serve

@@ -1,0 +1,277 @@
+"""Streamable HTTP, as the gateway serves it: one endpoint, both eras.
+
+A POST that carries its envelope is of the stateless era: no session, headers that mirror the body, and the end of
+its connection cancels it. Everything else belongs to a session that `initialize` opened; there a lost connection
+cancels nothing. The answer becomes an event stream with the first event, so that errors keep their status.
+Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specification/2025-11-25/basic/transports.mdx.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ..protocol.call import Call, Event, Principal
+from ..protocol.eras import handshake, stateless
+from ..protocol.eras.envelope import token_of
+from ..protocol.outcome import Outcome, Refused
+from ..protocol.versions import HANDSHAKE, MODERN
+from ..transports.http_server import Reply, Request
+from ..wire import json, rpc, sse
+from ..wire.codes import HEADER_MISMATCH, INVALID_REQUEST, http_status
+from .listener import Listener, conversation_of, new_id
+from .sessions import ClientSession, Sessions
+
+__all__ = ["Admit", "HttpDoor", "Turned"]
+
+logger = logging.getLogger(__name__)
+
+Header = tuple[bytes, bytes]
+_JSON: Sequence[Header] = ((b"content-type", b"application/json"),)
+_TEXT: Sequence[Header] = ((b"content-type", b"text/plain; charset=utf-8"),)
+_STREAM: Sequence[Header] = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Turned(Exception):
+    """Nobody we know, or nobody who may come in by this door: how the request is answered."""
+
+    def __init__(self, status: int, reason: str, headers: Sequence[Header] = ()) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, headers
+
+
+Admit = Callable[[Request], Principal]
+"""Who sent a request. Raises Turned. Every method and every path of the endpoint goes through it."""
+
+
+class HttpDoor:
+    """The endpoint `/mcp`. An `Endpoint` of transports.http_server."""
+
+    def __init__(self, listener: Listener, admit: Admit, sessions: Sessions, limits: rpc.Limits) -> None:
+        self._listener, self._admit, self._sessions, self._limits = listener, admit, sessions, limits
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def open_calls(self) -> int:
+        return len(self._tasks)
+
+    async def aclose(self) -> None:
+        """Cancel what is still open."""
+        self._sessions.close_all()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        try:
+            principal = self._admit(request)
+        except Turned as turned:
+            reply.send(turned.status, (*_TEXT, *turned.headers), turned.reason.encode())
+            return
+        if request.method == b"POST":
+            self._post(request, reply, principal)
+        elif request.headers.get(b"mcp-protocol-version") == MODERN.encode():
+            reply.send(405, ((b"allow", b"POST"),))
+        elif request.method == b"GET":
+            self._get(request, reply, principal)
+        elif request.method == b"DELETE":
+            self._delete(request, reply, principal)
+        else:
+            reply.send(405, ((b"allow", b"POST, GET, DELETE"),))
+
+    # --- POST ---
+
+    def _post(self, request: Request, reply: Reply, principal: Principal) -> None:
+        kind = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            reply.send(415, _TEXT, b"client: POST application/json")
+            return
+        try:
+            frame = rpc.read(request.body, self._limits)
+        except rpc.FrameError as fault:
+            reply.send(400, _JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))
+            return
+        modern = request.headers.get(b"mcp-protocol-version") == MODERN.encode()
+        if isinstance(frame, rpc.Request):
+            if modern or stateless.is_enveloped(frame.params):
+                self._stateless(frame, request, reply, principal)
+            else:
+                self._handshake(frame, request, reply, principal)
+        elif isinstance(frame, rpc.Notification):
+            self._note(frame, request, reply, principal, modern)
+        elif modern:
+            reply.send(400, _JSON, rpc.write_error(None, INVALID_REQUEST, "client: answers are not posted any more"))
+        else:
+            reply.send(202, ())
+
+    def _stateless(self, frame: rpc.Request, request: Request, reply: Reply, principal: Principal) -> None:
+        conversation = conversation_of(principal, "http")
+        call = stateless.read_call(frame, id=new_id(), root=None, principal=principal, conversation=conversation)
+        if isinstance(call, Refused):
+            _refuse(reply, frame.id, call)
+            return
+        fault = stateless.mirror_fault(frame, request.headers)
+        if fault is not None:
+            _refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
+        elif call.method == "server/discover":
+            self._begin(self._say(reply, frame.id, self._listener.discover(), ()))
+        else:
+            task = self._begin(self._serve_stateless(frame, call, reply))
+            reply.gone = lambda: _cancel(task)
+
+    async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
+        stream = _Answer(reply, token_of(frame.params), ())
+        outcome = await self._listener.run(call, stream.deliver)
+        stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
+
+    def _handshake(self, frame: rpc.Request, request: Request, reply: Reply, principal: Principal) -> None:
+        if frame.method == "initialize":
+            self._initialize(frame, reply, principal)
+            return
+        session = self._session(request, reply, principal)
+        if session is None:
+            return
+        said = session.greeted.read(frame, principal, conversation_of(principal, session.id))
+        if isinstance(said, Refused):
+            _refuse(reply, frame.id, said, modern=False)
+        elif isinstance(said, bytes):
+            reply.send(200, _JSON, rpc.write_result(frame.id, said))
+        elif frame.id in session.open:
+            _refuse(reply, frame.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
+        else:
+            task = self._begin(self._serve_session(frame, said, reply, session))
+            session.open[frame.id] = task
+            task.add_done_callback(lambda _: session.open.pop(frame.id, None))
+
+    async def _serve_session(self, frame: rpc.Request, call: Call, reply: Reply, session: ClientSession) -> None:
+        stream = _Answer(reply, token_of(frame.params), ())
+        try:
+            outcome = await self._listener.run_driven(call, stream.deliver)
+        except asyncio.CancelledError:
+            # Cancelled by the client: nothing more is said of the call (2025-11-25/basic/utilities/cancellation.mdx).
+            stream.abandon()
+            raise
+        answer = self._listener.write_older(frame.id, call, outcome, session.greeted.revision)
+        stream.finish(answer, outcome, modern=False)
+
+    def _initialize(self, frame: rpc.Request, reply: Reply, principal: Principal) -> None:
+        hello = handshake.read_hello(frame)
+        if isinstance(hello, Refused):
+            _refuse(reply, frame.id, hello, modern=False)
+            return
+        session = self._sessions.open(principal, *hello)
+        result = self._listener.initialize(hello[0], list_changed=True)
+        self._begin(self._say(reply, frame.id, result, ((b"mcp-session-id", session.id.encode()),)))
+
+    def _note(self, note: rpc.Notification, request: Request, reply: Reply, principal: Principal, modern: bool) -> None:
+        if modern:
+            reply.send(202, ())
+            return
+        session = self._session(request, reply, principal)
+        if session is None:
+            return
+        id_: object = note.params.get("requestId")
+        if note.method == "notifications/cancelled" and isinstance(id_, str | int) and id_ in session.open:
+            session.open[id_].cancel()
+        reply.send(202, ())
+
+    # --- GET and DELETE: the handshake era only ---
+
+    def _get(self, request: Request, reply: Reply, principal: Principal) -> None:
+        if b"text/event-stream" not in request.headers.get(b"accept", b""):
+            reply.send(406, _TEXT, b"client: GET accepts text/event-stream")
+            return
+        session = self._session(request, reply, principal)
+        if session is not None:
+            reply.open(200, _STREAM)
+            session.listen(reply)
+
+    def _delete(self, request: Request, reply: Reply, principal: Principal) -> None:
+        session = self._session(request, reply, principal)
+        if session is not None:
+            self._sessions.end(session)
+            reply.send(204, ())
+
+    def _session(self, request: Request, reply: Reply, principal: Principal) -> ClientSession | None:
+        """The session a request names; None when the request has been answered with why there is none."""
+        version = request.headers.get(b"mcp-protocol-version")
+        if version is not None and version.decode("latin-1") not in HANDSHAKE:
+            supported = ", ".join((*HANDSHAKE, MODERN))
+            reply.send(400, _TEXT, f"client: MCP-Protocol-Version must be one of {supported}".encode())
+            return None
+        id_ = request.headers.get(b"mcp-session-id")
+        if id_ is None:
+            reply.send(400, _TEXT, b"client: Mcp-Session-Id is missing; initialize opens a session")
+            return None
+        session = self._sessions.find(id_.decode("latin-1"), principal)
+        if session is None:
+            reply.send(404, _TEXT, b"client: no such session, or it has ended; initialize again")
+        return session
+
+    # --- answers ---
+
+    def _begin(self, work: Any) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _say(
+        self, reply: Reply, id_: rpc.Id, result: Awaitable[dict[str, Any]], headers: Sequence[Header]
+    ) -> None:
+        reply.send(200, (*_JSON, *headers), rpc.write_result(id_, json.encode(await result)))
+
+
+class _Answer:
+    """How one call is answered: JSON at once, or an event stream from the first event on."""
+
+    __slots__ = ("_headers", "_open", "_reply", "_token")
+
+    def __init__(self, reply: Reply, token: rpc.Id | None, headers: Sequence[Header]) -> None:
+        self._reply, self._token, self._headers, self._open = reply, token, headers, False
+
+    def deliver(self, event: Event) -> None:
+        if not self._open:
+            self._reply.open(200, (*_STREAM, *self._headers))
+            self._open = True
+        self._reply.write(sse.encode(stateless.write_event(event, self._token)))
+
+    def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
+        if self._open:
+            self._reply.write(sse.encode(frame))
+            self._reply.end()
+        elif isinstance(outcome, Refused):
+            _send_refusal(self._reply, frame, outcome, modern=modern)
+        else:
+            self._reply.send(200, _JSON, frame)
+
+    def abandon(self) -> None:
+        if self._open:
+            self._reply.end()
+        else:
+            self._reply.send(202, ())
+
+
+def _refuse(reply: Reply, id_: rpc.Id, refusal: Refused, *, modern: bool = True) -> None:
+    _send_refusal(reply, rpc.write_error(id_, refusal.code, refusal.reason, refusal.data), refusal, modern=modern)
+
+
+def _send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool) -> None:
+    headers = list(_JSON)
+    status = http_status(refusal.code) if modern else 200
+    if refusal.challenge is not None:
+        status = 403
+        headers.append((b"www-authenticate", refusal.challenge.encode()))
+    if refusal.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
+    reply.send(status, headers, frame)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()

@@ -1,0 +1,106 @@
+"""What every door of the gateway shares: ids, conversations, what we say of ourselves, and one way into the chain."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .. import __version__
+from ..flow.chain import Emit, Handler, Trail
+from ..flow.rounds import drive_rounds
+from ..protocol.call import JSON, Call, Event, Principal
+from ..protocol.eras import differences, handshake, stateless
+from ..protocol.methods import METHODS
+from ..protocol.outcome import Complete, Outcome
+from ..registry.catalog import Catalog, Kind
+from ..wire import rpc
+
+__all__ = ["SERVER", "Listener", "conversation_of", "list_names", "new_id"]
+
+SERVER = {"name": "douane", "title": "Douane", "version": __version__}
+
+_KEPT_LISTS = 32
+
+
+def new_id() -> str:
+    """An id for a call: 48 bits of wall-clock milliseconds, then 80 random bits, in hex. Sorts by time."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def conversation_of(principal: Principal, place: str) -> str:
+    """What the data-flow labels follow: the principal with its authenticated client, or with its stdio process."""
+    return f"{principal.tenant}/{principal.subject}/{principal.client or place}"
+
+
+def list_names(kinds: frozenset[Kind]) -> list[str]:
+    """What `notifications/<name>/list_changed` calls the lists that changed."""
+    return sorted({"resources" if kind == "resourceTemplates" else kind for kind in kinds})
+
+
+class Listener:
+    """The chain, and what the doors say before it: discovery and the handshake."""
+
+    def __init__(self, handler: Handler, catalog: Catalog, settled: Callable[[], Awaitable[None]]) -> None:
+        self.handler, self.catalog = handler, catalog
+        self._settled: Callable[[], Awaitable[None]] | None = settled
+        self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
+
+    def ready(self) -> None:
+        """Every upstream has had its first chance: nobody need wait for the catalog any more."""
+        self._settled = None
+
+    async def run(self, call: Call, deliver: Callable[[Event], None]) -> Outcome:
+        """`call` through the chain. Events go to `deliver`, synchronously and in order."""
+        if self._settled is not None:
+            await self._settled()
+        return await self.handler(call, Emit(deliver, Trail(call)))
+
+    async def run_driven(self, call: Call, deliver: Callable[[Event], None]) -> Outcome:
+        """`run` for a caller of the handshake era, which knows no rounds: they are driven for it."""
+        if self._settled is not None:
+            await self._settled()
+        return await drive_rounds(call, Emit(deliver, Trail(call)), self.handler, _ask_nobody)
+
+    async def discover(self) -> dict[str, Any]:
+        """The result of `server/discover`."""
+        if self._settled is not None:
+            await self._settled()
+        return stateless.discover_result(self._capabilities(list_changed=False), SERVER, None, ttl_ms=5_000)
+
+    async def initialize(self, revision: str, *, list_changed: bool) -> dict[str, Any]:
+        """The result of `initialize`. `list_changed`: this door can tell of changed lists."""
+        if self._settled is not None:
+            await self._settled()
+        return handshake.initialize_result(revision, self._capabilities(list_changed=list_changed), SERVER, None)
+
+    def write_older(self, id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> bytes:
+        """The frame that answers `call` in the handshake era; lists lose what `revision` does not know."""
+        entry = METHODS.get(call.method)
+        if isinstance(outcome, Complete) and entry is not None and entry.lists is not None:
+            outcome = self._older_list(entry.lists, outcome, revision)
+        return handshake.write_outcome(id, call, outcome, revision)
+
+    def _older_list(self, kind: str, outcome: Complete, revision: str) -> Complete:
+        # A view hands out the same result until the catalog changes: what it looks like to an older client is kept.
+        key = (revision, id(outcome.result))
+        kept = self._older_lists.get(key)
+        if kept is None:
+            items = [differences.strip_item(kind, item, revision) for item in outcome.result[kind]]
+            result = {**outcome.result, kind: items}
+            if len(self._older_lists) >= _KEPT_LISTS:
+                self._older_lists.clear()
+            kept = self._older_lists[key] = (
+                outcome.result,
+                Complete(differences.strip_result(result, revision) or result),
+            )
+        return kept[1]
+
+    def _capabilities(self, *, list_changed: bool) -> JSON:
+        has = self.catalog.capabilities
+        capabilities: dict[str, Any] = {"tools": {"listChanged": list_changed}}
+        capabilities |= {name: {"listChanged": list_changed} for name in ("prompts", "resources") if name in has}
+        return capabilities | {name: {} for name in ("completions", "logging") if name in has}
+
+
+async def _ask_nobody(key: str, question: JSON) -> JSON:
+    raise AssertionError("no capability was declared upstream, so nothing can be asked")

@@ -1,0 +1,26 @@
+"""The end of the front chain: lists go to the view, calls to the inner chain of their upstream."""
+
+from collections.abc import Mapping
+
+from ..flow.chain import Emit, Handler
+from ..protocol.call import Call
+from ..protocol.methods import METHODS
+from ..protocol.outcome import Outcome, Refused
+from ..wire.codes import METHOD_NOT_FOUND
+
+__all__ = ["Router"]
+
+
+class Router:
+    """A `Handler`. Every call that reaches a peer goes through here and its upstream's chain: there is no other way."""
+
+    def __init__(self, view: Handler, upstreams: Mapping[str, Handler]) -> None:
+        self._view, self._upstreams = view, upstreams
+
+    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        if call.upstream is not None:
+            return await self._upstreams[call.upstream](call, emit)
+        entry = METHODS.get(call.method)
+        if entry is not None and entry.lists is not None:
+            return await self._view(call, emit)
+        return Refused(METHOD_NOT_FOUND, f"client: nothing here answers {call.method!r}")

@@ -1,0 +1,118 @@
+"""Sessions of handshake-era clients over HTTP: few, bound to who opened them, and gone when idle.
+
+Ids are 256 random bits and are never authentication: every request proves its principal anew, and another
+principal's session does not exist for it. Spec: specification/2025-11-25/basic/transports.mdx (session management).
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+
+from ..protocol.call import JSON, Principal
+from ..registry.catalog import Catalog, Kind
+from ..transports.http_server import Reply
+from ..wire import rpc, sse
+from .greeted import Greeted
+from .listener import list_names
+
+__all__ = ["ClientSession", "Sessions"]
+
+
+class ClientSession:
+    """One session: what the client said of itself, its open calls, and the stream it listens on."""
+
+    def __init__(self, principal: Principal, greeted: Greeted, now_s: float) -> None:
+        self.id = secrets.token_urlsafe(32)
+        self.principal, self.greeted, self.last_used_s = principal, greeted, now_s
+        self.open: dict[rpc.Id, asyncio.Task[None]] = {}
+        self._ear: Reply | None = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.open) or self._ear is not None
+
+    def listen(self, reply: Reply) -> None:
+        """Notifications go to the newest stream; an older one ends."""
+        if self._ear is not None:
+            self._ear.end()
+        self._ear = reply
+        reply.gone = self._deaf
+
+    def tell(self, frame: bytes) -> None:
+        if self._ear is not None:
+            self._ear.write(sse.encode(frame))
+
+    def close(self) -> None:
+        for task in tuple(self.open.values()):
+            task.cancel()
+        if self._ear is not None:
+            self._ear.end()
+            self._ear = None
+
+    def _deaf(self) -> None:
+        self._ear = None
+
+
+class Sessions:
+    """The table of sessions, least recently used first."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Callable[[], float],
+        *,
+        max_sessions: int = 10_000,
+        idle_s: float = 1800.0,
+    ) -> None:
+        self._clock, self._max_sessions, self._idle_s = clock, max_sessions, idle_s
+        self._sessions: OrderedDict[str, ClientSession] = OrderedDict()
+        catalog.on_change.append(self._on_change)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, principal: Principal, revision: str, capabilities: JSON) -> ClientSession:
+        """A new session. The longest unused one makes room when there are too many."""
+        self._drop_idle()
+        if len(self._sessions) >= self._max_sessions:
+            self.end(next(iter(self._sessions.values())))
+        session = ClientSession(principal, Greeted(revision, capabilities), self._clock())
+        self._sessions[session.id] = session
+        return session
+
+    def find(self, id_: str, principal: Principal) -> ClientSession | None:
+        self._drop_idle()
+        session = self._sessions.get(id_)
+        if session is None or session.principal != principal:
+            return None
+        session.last_used_s = self._clock()
+        self._sessions.move_to_end(id_)
+        return session
+
+    def end(self, session: ClientSession) -> None:
+        self._sessions.pop(session.id, None)
+        session.close()
+
+    def close_all(self) -> None:
+        for session in tuple(self._sessions.values()):
+            self.end(session)
+
+    def _drop_idle(self) -> None:
+        # The first is the longest unused. A busy one is used: it moves to the end, and the next is looked at.
+        horizon_s = self._clock() - self._idle_s
+        while self._sessions:
+            session = next(iter(self._sessions.values()))
+            if session.last_used_s > horizon_s:
+                return
+            if session.busy:
+                session.last_used_s = self._clock()
+                self._sessions.move_to_end(session.id)
+            else:
+                self.end(session)
+
+    def _on_change(self, kinds: frozenset[Kind]) -> None:
+        frames = [rpc.write_notification(f"notifications/{name}/list_changed", {}) for name in list_names(kinds)]
+        for session in self._sessions.values():
+            for frame in frames:
+                session.tell(frame)

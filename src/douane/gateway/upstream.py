@@ -1,0 +1,234 @@
+"""One upstream and its life: started when wanted, listed, restarted with growing pauses, stopped when idle.
+
+One task owns the session from opening to closing, so nothing is closed twice or forgotten. Calls never start
+anything themselves: they say that the upstream is wanted and wait, or are told at once that it is down and until when.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from ..flow.chain import Emit
+from ..protocol.call import JSON, Call
+from ..protocol.outcome import Failed, Outcome, Refused
+from ..registry.catalog import Catalog, Kind
+from ..sdk.connect import CannotConnect
+from ..sdk.session import Noted, Session
+from ..transports.link import LinkClosed
+from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
+from .crawl import crawl
+
+__all__ = ["State", "Times", "Upstream"]
+
+logger = logging.getLogger(__name__)
+
+State = Literal["asleep", "starting", "up", "down", "closed"]
+
+_KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
+_STEADY_S = 10.0
+"""A session that lived this long was a good one: the next start is not a repetition."""
+
+
+class Times(msgspec.Struct, frozen=True):
+    """The clocks of one upstream, in seconds."""
+
+    start_timeout_s: float = 30.0
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 30.0
+    """At most one attempt in this time while it stays down (Envoy's base ejection time)."""
+    refresh_s: float = 300.0
+    """Lists are read again after this long, for servers that do not tell of changes."""
+    idle_stop_s: float = 900.0
+
+
+class Upstream:
+    """A `Handler` for the calls of one upstream."""
+
+    def __init__(
+        self,
+        name: str,
+        open_session: Callable[[Noted], Awaitable[Session]],
+        *,
+        catalog: Catalog,
+        expose: Callable[[str], str],
+        starts: asyncio.Semaphore,
+        times: Times,
+        stops_when_idle: bool,
+    ) -> None:
+        self.name, self.times = name, times
+        self.state: State = "asleep"
+        self.reason = "not started yet"
+        self.starts = 0
+        """How often a session was opened."""
+        self._open_session, self._catalog, self._expose, self._gate = open_session, catalog, expose, starts
+        self._stops_when_idle = stops_when_idle
+        self._loop = asyncio.get_running_loop()
+        self._wanted = asyncio.Event()
+        self._stale = asyncio.Event()
+        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._session: Session | None = None
+        self._digests: dict[tuple[Kind, str], str] = {}
+        self._retry_at_s = 0.0
+        self._last_used_s = self._loop.time()
+        self._calls_open = 0
+        self._owner: asyncio.Task[None] | None = None
+
+    @property
+    def session(self) -> Session | None:
+        return self._session
+
+    def start(self) -> "asyncio.Future[None]":
+        """Begin to live. The future is resolved when the first attempt has ended, well or not."""
+        self._wanted.set()
+        self._owner = self._loop.create_task(self._live(), name=f"upstream {self.name}")
+        return self._settled
+
+    async def aclose(self) -> None:
+        if self._owner is not None:
+            self._owner.cancel()
+            await asyncio.wait({self._owner})
+        self.state = "closed"
+
+    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        self._calls_open += 1
+        try:
+            for attempt in (1, 2):
+                session = self._session or await self._await_session(call)
+                if isinstance(session, Failed):
+                    return session
+                kind = _KIND_OF.get(call.method)
+                if kind is not None and self._digests.get((kind, call.name or "")) != call.digest:
+                    return Refused(
+                        INVALID_PARAMS, f"gateway: {call.target} has changed since it was listed; list again"
+                    )
+                outcome = await session(call, emit)
+                # What was surely not sent may be sent once more; anything else never.
+                if not (isinstance(outcome, Failed) and outcome.sent == "no" and attempt == 1):
+                    return outcome
+                emit.trail.notes["attempts"] = attempt + 1
+            return outcome
+        finally:
+            self._calls_open -= 1
+            self._last_used_s = self._loop.time()
+
+    async def _await_session(self, call: Call) -> Session | Failed:
+        self._wanted.set()
+        if self.state == "down" and self._loop.time() < self._retry_at_s:
+            return self._unavailable()
+        patience_s = max(0.0, (call.deadline_s or 0.0) - self._loop.time())
+        await asyncio.wait({self._settled}, timeout=patience_s)
+        return self._session or self._unavailable()
+
+    def _unavailable(self) -> Failed:
+        wait_s = max(0.0, self._retry_at_s - self._loop.time())
+        again = f"; tried again in {wait_s:.0f} s" if self.state == "down" else ""
+        return Failed(UPSTREAM_UNAVAILABLE, f"upstream {self.name}: {self.state}: {self.reason}{again}", "no")
+
+    # --- the owner ---
+
+    async def _live(self) -> None:
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            self.state, self.reason = "starting", "starting"
+            began_s = self._loop.time()
+            try:
+                async with self._gate:
+                    session = await self._open()
+            except (CannotConnect, LinkClosed, TimeoutError) as exc:
+                failures += 1
+                await self._rest(failures, str(exc) or "took too long to start")
+                continue
+            try:
+                ended = await self._stay(session)
+            finally:
+                self._lose()
+                await session.aclose()
+            if ended is None:
+                failures = 0
+                continue
+            logger.warning("upstream %s ended: %s", self.name, ended)
+            failures = failures + 1 if self._loop.time() - began_s < _STEADY_S else 0
+            if failures:
+                await self._rest(failures, ended)
+
+    async def _open(self) -> Session:
+        async with asyncio.timeout(self.times.start_timeout_s):
+            session = await self._open_session(self._on_note)
+        try:
+            await self._list(session)
+        except BaseException:
+            await session.aclose()
+            raise
+        self.starts += 1
+        self._session, self.state, self.reason = session, "up", ""
+        self._last_used_s = self._loop.time()
+        session.ended.add_done_callback(lambda _: self._lose())
+        self._settle()
+        logger.info("upstream %s is up (%s)", self.name, session.welcome.revision)
+        return session
+
+    async def _list(self, session: Session) -> None:
+        self._stale.clear()
+        deadline_s = self._loop.time() + self.times.start_timeout_s
+        items = await crawl(session, self.name, self._expose, deadline_s)
+        self._digests = {(item.kind, item.name): item.digest for item in items}
+        self._catalog.publish(self.name, items, frozenset(session.welcome.capabilities))
+
+    async def _stay(self, session: Session) -> str | None:
+        """Until the session ends (the reason) or nobody has used it for long (None)."""
+        while not session.ended.done():
+            stale = self._loop.create_task(self._stale.wait())
+            try:
+                await asyncio.wait({session.ended, stale}, timeout=self._tick_s(), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stale.cancel()
+            if session.ended.done():
+                break
+            if self._is_idle():
+                # Before the session is closed: whoever calls from here on wants it again.
+                self._wanted.clear()
+                self.state, self.reason = "asleep", "stopped because nobody used it"
+                return None
+            try:
+                await self._list(session)
+            except (CannotConnect, LinkClosed, TimeoutError) as exc:
+                return f"could not be listed: {exc}"
+        return session.ended.result()
+
+    def _tick_s(self) -> float:
+        return min(self.times.refresh_s, self.times.idle_stop_s) if self._stops_when_idle else self.times.refresh_s
+
+    def _is_idle(self) -> bool:
+        unused_s = self._loop.time() - self._last_used_s
+        return self._stops_when_idle and not self._calls_open and unused_s >= self.times.idle_stop_s
+
+    async def _rest(self, failures: int, reason: str) -> None:
+        # Jitter: many upstreams that fell together do not come back together.
+        pause_s = min(self.times.first_pause_s * 2 ** min(failures - 1, 16), self.times.longest_pause_s)
+        pause_s *= random.uniform(0.8, 1.2)
+        self._retry_at_s = self._loop.time() + pause_s
+        self.state, self.reason = "down", reason
+        self._catalog.withdraw(self.name, f"down: {reason}")
+        self._settle()
+        logger.warning("upstream %s is down (%s); next attempt in %.1f s", self.name, reason, pause_s)
+        await asyncio.sleep(pause_s)
+        if self._settled.done():
+            self._settled = self._loop.create_future()
+
+    def _lose(self) -> None:
+        if self._session is not None:
+            self._session = None
+            self._settled = self._loop.create_future()
+
+    def _settle(self) -> None:
+        if not self._settled.done():
+            self._settled.set_result(None)
+
+    def _on_note(self, method: str, params: JSON) -> None:
+        if method.endswith("/list_changed"):
+            self._stale.set()

@@ -1,0 +1,51 @@
+"""INTENT: the log holds the call before the peer does. No intent, no dispatch.
+
+It is the last stage but one, so what it writes is what will be sent. A call that still has something to be asked of
+a person does not pass.
+"""
+
+from ..audit.entry import Intent
+from ..audit.errors import AuditError
+from ..audit.log import AuditLog
+from ..flow.chain import Onward, Stage, Wrap
+from ..protocol.call import Call
+from ..protocol.outcome import Failed, Outcome, Refused
+from ..wire import json
+from ..wire.codes import AUDIT_UNAVAILABLE, POLICY_DENIED
+
+__all__ = ["make"]
+
+
+def make(log: AuditLog, *, keep_arguments: bool) -> Wrap:
+    """`keep_arguments`: the arguments themselves are stored beside their commitment, erasable."""
+
+    async def around(call: Call, onward: Onward) -> Outcome:
+        if call.asks:
+            return Refused(
+                POLICY_DENIED, f"policy: needs an approval that nobody can give here ({call.asks[0].reason})"
+            )
+        notes = onward.trail.notes
+        principal = call.principal
+        try:
+            leaf = Intent(
+                call=call.id,
+                root=call.root if call.root != call.id else "",
+                actor=log.actor(principal.subject),
+                tenant=principal.tenant,
+                client=principal.client,
+                server=call.upstream or "",
+                tool=call.name or "",
+                method=call.method,
+                digest=call.digest,
+                decision=str(notes.get("decision", "")),
+                rule=str(notes.get("rule", "")),
+                policy=str(notes.get("policy", "")),
+            )
+            notes["intent"] = await log.write(leaf, json.encode(call.params), keep=keep_arguments)
+        except AuditError as exc:
+            return Failed(
+                AUDIT_UNAVAILABLE, f"gateway: the audit log cannot be written, so nothing was sent: {exc}", "no"
+            )
+        return await onward(call)
+
+    return Wrap("intent", Stage.INTENT, around)

@@ -1,0 +1,96 @@
+"""What both eras read alike: the members of `params`, and `_meta` without what each hop writes anew.
+
+Reserved keys (`io.modelcontextprotocol/…`) and progress tokens belong to one hop; every other `_meta` key is
+end to end and survives (specification/2026-07-28/basic/index.mdx, `_meta`).
+"""
+
+from typing import Any
+
+from ...wire.codes import INVALID_PARAMS, METHOD_NOT_FOUND
+from ...wire.json import is_object
+from ..call import JSON
+from ..methods import METHODS, Method, target_of
+from ..outcome import Refused
+from ..versions import Era
+
+__all__ = [
+    "CAPABILITIES",
+    "CLIENT",
+    "LOG_LEVEL",
+    "META",
+    "SERVER",
+    "VERSION",
+    "Body",
+    "kept_meta",
+    "read_body",
+    "token_of",
+]
+
+META = "io.modelcontextprotocol/"
+VERSION = META + "protocolVersion"
+CAPABILITIES = META + "clientCapabilities"
+CLIENT = META + "clientInfo"
+LOG_LEVEL = META + "logLevel"
+SERVER = META + "serverInfo"
+
+_HOP = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL, "progressToken"})
+_FRAME = frozenset({"_meta", "inputResponses", "requestState"})
+_NOTHING: dict[str, Any] = {}
+
+Body = tuple[dict[str, Any], str | None, JSON]
+"""`params` as a Call holds them, the target, and `_meta` as it came."""
+
+
+def read_body(method: str, params: dict[str, Any], era: Era) -> Body | Refused:
+    """The members every request shares, checked against the table of methods."""
+    entry = METHODS.get(method)
+    if entry is None or era not in entry.eras:
+        return Refused(METHOD_NOT_FOUND, f"client: unknown method {method[:80]!r}")
+    meta = params.get("_meta", _NOTHING)
+    if not is_object(meta):
+        return Refused(INVALID_PARAMS, "client: params._meta must be an object")
+    odd = _odd_case(params, entry)
+    if odd:
+        return Refused(INVALID_PARAMS, f'client: the member is spelled "{odd}"')
+    target = target_of(method, params)
+    if entry.target_key is not None and target is None:
+        return Refused(INVALID_PARAMS, f"client: params.{entry.target_key} must be a string")
+    if type(params.get("arguments", _NOTHING)) is not dict:
+        return Refused(INVALID_PARAMS, "client: params.arguments must be an object")
+    token: object = meta.get("progressToken")
+    if token is not None and type(token) is not str and type(token) is not int:
+        return Refused(INVALID_PARAMS, "client: progressToken must be a string or an integer")
+    return _without_hop(params, meta), target, meta
+
+
+def token_of(params: JSON) -> str | int | None:
+    """The caller's progress token in `params` that `read_body` has accepted."""
+    meta: object = params.get("_meta")
+    token: object = meta.get("progressToken") if is_object(meta) else None
+    return token if isinstance(token, str | int) else None
+
+
+def kept_meta(meta: JSON) -> dict[str, Any]:
+    """The keys of `meta` that are end to end."""
+    if meta.keys() <= _HOP:
+        return {}
+    return {key: value for key, value in meta.items() if key not in _HOP and not key.startswith(META)}
+
+
+def _without_hop(params: dict[str, Any], meta: JSON) -> dict[str, Any]:
+    if params.keys().isdisjoint(_FRAME):
+        return params
+    kept = {key: value for key, value in params.items() if key not in _FRAME}
+    rest = kept_meta(meta)
+    if rest:
+        kept["_meta"] = rest
+    return kept
+
+
+def _odd_case(params: dict[str, Any], entry: Method) -> str | None:
+    # Peers that read keys without regard to case would see another value than the one that was judged.
+    extra = params.keys() - entry.params
+    if extra <= _FRAME:
+        return None
+    known = {name.lower(): name for name in entry.params | _FRAME}
+    return next((known[k.lower()] for k in extra - _FRAME if k.lower() in known), None)

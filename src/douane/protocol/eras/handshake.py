@@ -1,0 +1,143 @@
+"""Revisions 2025-06-18 and 2025-11-25: `initialize` first, then calls on a session.
+
+Spec: specification/2025-11-25/basic/lifecycle.mdx, basic/utilities/*.mdx.
+"""
+
+from typing import Any, cast
+
+from ...wire import json, rpc
+from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
+from ..call import JSON, Call, Event, Principal
+from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
+from .differences import strip_result
+from .envelope import kept_meta, read_body
+from .stateless import peer_error
+
+__all__ = [
+    "Hello",
+    "initialize_params",
+    "initialize_result",
+    "read_call",
+    "read_hello",
+    "read_outcome",
+    "read_welcome",
+    "write_call",
+    "write_event",
+    "write_outcome",
+]
+
+_NOTHING: dict[str, Any] = {}
+
+Hello = tuple[str, JSON]
+"""What an `initialize` settles: the revision, and the client's capabilities."""
+
+
+# --- as a server --------------------------------------------------------------------------------------------------
+
+
+def read_hello(request: rpc.Request) -> Hello | Refused:
+    """What an `initialize` asks for."""
+    asked: object = request.params.get("protocolVersion")
+    capabilities: object = request.params.get("capabilities")
+    if type(asked) is not str:
+        return Refused(INVALID_PARAMS, "client: initialize needs a string protocolVersion")
+    if not json.is_object(capabilities):
+        return Refused(INVALID_PARAMS, "client: initialize needs an object capabilities")
+    return settle(asked), capabilities
+
+
+def initialize_result(revision: str, capabilities: JSON, server: JSON, instructions: str | None) -> dict[str, Any]:
+    result: dict[str, Any] = {"protocolVersion": revision, "capabilities": capabilities, "serverInfo": server}
+    if instructions:
+        result["instructions"] = instructions
+    return result
+
+
+def read_call(
+    request: rpc.Request,
+    *,
+    id: str,
+    principal: Principal,
+    conversation: str,
+    capabilities: JSON,
+    log_level: str | None,
+) -> Call | Refused:
+    """The call in one request of a session, whose capabilities and log level it takes over."""
+    body = read_body(request.method, request.params, Era.HANDSHAKE)
+    if isinstance(body, Refused):
+        return body
+    kept, target, meta = body
+    return Call(
+        id=id,
+        root=id,
+        method=request.method,
+        params=kept,
+        principal=principal,
+        target=target,
+        conversation=conversation,
+        capabilities=capabilities,
+        log_level=log_level,
+        wants_progress="progressToken" in meta,
+    )
+
+
+def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> bytes:
+    """The frame that answers `call` to a peer of `revision`."""
+    match outcome:
+        case Complete(result, encoded):
+            stripped = strip_result(result, revision)
+            if stripped is not None:
+                return rpc.write_result(id, json.encode(stripped))
+            return rpc.write_result(id, json.encode(result) if encoded is None else encoded)
+        case Refused(code, reason, data):
+            return rpc.write_error(id, _older(code, call), reason, data)
+        case Failed(code, message, _, data):
+            return rpc.write_error(id, _older(code, call), message, data)
+        case InputRequired() | Deferred():
+            # Rounds are driven before they get here (flow/rounds); what is left cannot be said in this era.
+            return rpc.write_error(id, INTERNAL_ERROR, "gateway: this call needs a newer revision of the protocol")
+
+
+def _older(code: int, call: Call) -> int:
+    if code == INVALID_PARAMS and call.method == "resources/read":
+        return RESOURCE_NOT_FOUND
+    return INTERNAL_ERROR if -32022 <= code <= -32020 else code
+
+
+def write_event(event: Event, token: rpc.Id | None) -> bytes:
+    if event.method == "notifications/progress" and token is not None:
+        return rpc.write_notification(event.method, {**event.params, "progressToken": token})
+    return rpc.write_notification(event.method, event.params)
+
+
+# --- as a client --------------------------------------------------------------------------------------------------
+
+
+def initialize_params(client: JSON, capabilities: JSON) -> dict[str, Any]:
+    return {"protocolVersion": LATEST_HANDSHAKE, "capabilities": capabilities, "clientInfo": client}
+
+
+def read_welcome(result: JSON) -> str | None:
+    """The revision a server settled on in its `initialize` result, or None when we do not speak it."""
+    revision: object = result.get("protocolVersion")
+    return revision if isinstance(revision, str) and revision in HANDSHAKE else None
+
+
+def write_call(id: rpc.Id, call: Call) -> bytes:
+    """The request that puts `call` to a server of this era."""
+    meta = kept_meta(cast("JSON", call.params.get("_meta") or _NOTHING))
+    if call.wants_progress:
+        meta["progressToken"] = id
+    params: dict[str, Any] = {key: value for key, value in call.params.items() if key != "_meta"}
+    if meta:
+        params["_meta"] = meta
+    return rpc.write_request(id, call.method, params)
+
+
+def read_outcome(answer: rpc.Response | rpc.Error) -> Outcome:
+    """What a server's answer means, in the inner tongue."""
+    if type(answer) is rpc.Error:
+        return Failed(*peer_error(answer), sent="yes", data=answer.data)
+    assert type(answer) is rpc.Response
+    return Complete(answer.result, answer.encoded)

@@ -1,0 +1,246 @@
+"""Revision 2026-07-28: every request carries its own envelope; there is no session.
+
+Spec: specification/2026-07-28/basic/index.mdx (`_meta`), basic/patterns/mrtr.mdx, server/utilities/caching.mdx,
+basic/transports/streamable-http.mdx (headers).
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from ...wire import json, rpc
+from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
+from ...wire.headers import HeaderError, decode_value, encode_value
+from ..call import JSON, Call, Event, Principal
+from ..methods import METHODS
+from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..versions import MODERN, STATELESS, Era
+from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, VERSION, read_body
+
+__all__ = [
+    "Envelope",
+    "discover_result",
+    "http_headers",
+    "is_enveloped",
+    "mirror_fault",
+    "read_call",
+    "read_outcome",
+    "write_call",
+    "write_event",
+    "write_outcome",
+]
+
+_NOTHING: dict[str, Any] = {}
+_COMPLETE = b'{"resultType":"complete"'
+_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+
+# --- as a server: frames of a caller → Call, and back -------------------------------------------------------------
+
+
+def is_enveloped(params: Mapping[str, Any]) -> bool:
+    """Is this request of the stateless era? Its envelope, and nothing else, says so (basic/versioning.mdx)."""
+    meta: object = params.get("_meta")
+    return json.is_object(meta) and VERSION in meta
+
+
+def read_call(
+    request: rpc.Request, *, id: str, root: str | None, principal: Principal, conversation: str
+) -> Call | Refused:
+    """The call in one request. A Refused is the answer to a request that is not one of this revision."""
+    params = request.params
+    meta: object = params.get("_meta")
+    revision: object = meta.get(VERSION) if json.is_object(meta) else None
+    if revision not in STATELESS:
+        return _wrong_version(revision)
+    body = read_body(request.method, params, Era.STATELESS)
+    if isinstance(body, Refused):
+        return body
+    kept, target, envelope = body
+    capabilities: object = envelope.get(CAPABILITIES)
+    if not json.is_object(capabilities):
+        return Refused(INVALID_PARAMS, f'client: params._meta needs an object "{CAPABILITIES}"')
+    level: object = envelope.get(LOG_LEVEL)
+    if level is not None and level not in _LEVELS:
+        return Refused(INVALID_PARAMS, f'client: "{LOG_LEVEL}" must be one of {", ".join(_LEVELS)}')
+    answers: object = params.get("inputResponses", _NOTHING)
+    state: object = params.get("requestState")
+    if not json.is_object(answers) or not (state is None or isinstance(state, str)):
+        return Refused(INVALID_PARAMS, "client: inputResponses must be an object, requestState a string")
+    return Call(
+        id=id,
+        root=root or id,
+        method=request.method,
+        params=kept,
+        principal=principal,
+        target=target,
+        conversation=conversation,
+        capabilities=capabilities,
+        answers=answers,
+        state=state,
+        log_level=str(level) if level is not None else None,
+        wants_progress="progressToken" in envelope,
+    )
+
+
+def _wrong_version(revision: object) -> Refused:
+    if type(revision) is not str:
+        return Refused(INVALID_PARAMS, f'client: params._meta needs a string "{VERSION}"')
+    return Refused(
+        UNSUPPORTED_VERSION,
+        f"client: revision {revision[:40]!r} is not spoken here",
+        data={"supported": list(STATELESS), "requested": revision[:40]},
+    )
+
+
+def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | None:
+    """Why the `Mcp-*` headers do not mirror the body, or None. The answer is then 400 and -32020.
+
+    Spec: basic/transports/streamable-http.mdx (server validation of headers).
+    """
+    params = request.params
+    if headers.get(b"mcp-protocol-version", b"").decode("latin-1") != params["_meta"][VERSION]:
+        return 'the header MCP-Protocol-Version must equal params._meta["io.modelcontextprotocol/protocolVersion"]'
+    if headers.get(b"mcp-method", b"").decode("latin-1") != request.method:
+        return "the header Mcp-Method must equal the method in the body"
+    entry = METHODS.get(request.method)
+    if entry is None or entry.target_key is None:
+        return None
+    sent = headers.get(b"mcp-name")
+    if sent is None:
+        return f"the header Mcp-Name must carry params.{entry.target_key}"
+    try:
+        matches = decode_value(sent) == params.get(entry.target_key)
+    except HeaderError as exc:
+        return f"Mcp-Name: {exc}"
+    return None if matches else f"the header Mcp-Name must equal params.{entry.target_key}"
+
+
+def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
+    """The frame that answers `call`."""
+    match outcome:
+        case Complete(result, encoded):
+            entry = METHODS.get(call.method)
+            if entry is not None and entry.cacheable and "ttlMs" not in result:
+                # A handshake-era upstream gives no hints: then nobody may keep the answer (utilities/caching.mdx).
+                result, encoded = {**result, "ttlMs": 0, "cacheScope": "private"}, None
+            return rpc.write_result(id, _typed(result, encoded))
+        case InputRequired(asks, state):
+            body: dict[str, Any] = {"resultType": "input_required", "inputRequests": asks}
+            if state is not None:
+                body["requestState"] = state
+            return rpc.write_result(id, json.encode(body))
+        case Deferred(task):
+            return rpc.write_result(id, json.encode({"resultType": "task", **task}))
+        case Refused(code, reason, data):
+            return rpc.write_error(id, code, reason, data)
+        case Failed(code, message, _, data):
+            return rpc.write_error(id, code, message, data)
+
+
+def _typed(result: JSON, encoded: bytes | None) -> bytes:
+    made = json.encode(result) if encoded is None else encoded
+    if "resultType" in result:
+        return made
+    return b"%b%b%b" % (_COMPLETE, b"" if made == b"{}" else b",", made[1:])
+
+
+def write_event(event: Event, token: rpc.Id | None) -> bytes:
+    """A notification on the stream of the call that asked for it."""
+    if event.method == "notifications/progress" and token is not None:
+        return rpc.write_notification(event.method, {**event.params, "progressToken": token})
+    return rpc.write_notification(event.method, event.params)
+
+
+def discover_result(capabilities: JSON, server: JSON, instructions: str | None, ttl_ms: int) -> dict[str, Any]:
+    """The result of `server/discover` (server/discover.mdx)."""
+    result: dict[str, Any] = {
+        "resultType": "complete",
+        "supportedVersions": list(STATELESS),
+        "capabilities": capabilities,
+        "ttlMs": ttl_ms,
+        "cacheScope": "private",
+        "_meta": {"io.modelcontextprotocol/serverInfo": server},
+    }
+    if instructions:
+        result["instructions"] = instructions
+    return result
+
+
+# --- as a client: Call → frames for a server, and back ------------------------------------------------------------
+
+
+class Envelope:
+    """What every request to one server carries in `_meta`, encoded once."""
+
+    __slots__ = ("_plain", "base", "declared")
+
+    def __init__(self, client: JSON, capabilities: JSON) -> None:
+        self.declared = capabilities
+        self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
+        self._plain = msgspec.Raw(json.encode(self.base))
+
+    def meta(self, call: Call, token: rpc.Id) -> Any:
+        """`_meta` for `call`: ours, and what the caller sent end to end."""
+        rest: object = call.params.get("_meta")
+        if rest is None and not call.wants_progress and call.log_level is None:
+            return self._plain
+        meta = {**cast("JSON", rest or {}), **self.base}
+        if call.wants_progress:
+            meta["progressToken"] = token
+        if call.log_level is not None:
+            meta[LOG_LEVEL] = call.log_level
+        return meta
+
+
+def write_call(id: rpc.Id, call: Call, envelope: Envelope) -> bytes:
+    """The request that puts `call` to a server, under our own id and progress token."""
+    params: dict[str, Any] = {**call.params, "_meta": envelope.meta(call, id)}
+    if call.answers:
+        params["inputResponses"] = call.answers
+    if call.state is not None:
+        params["requestState"] = call.state
+    return rpc.write_request(id, call.method, params)
+
+
+def http_headers(method: str, params: JSON) -> list[tuple[bytes, bytes]]:
+    """The headers that mirror a request of this revision."""
+    headers = [(b"mcp-protocol-version", MODERN.encode()), (b"mcp-method", method.encode())]
+    entry = METHODS.get(method)
+    name: object = params.get(entry.target_key) if entry is not None and entry.target_key is not None else None
+    if isinstance(name, str):
+        headers.append((b"mcp-name", encode_value(name)))
+    return headers
+
+
+def read_outcome(answer: rpc.Response | rpc.Error, call: Call, declared: JSON) -> Outcome:
+    """What a server's answer means. `declared`: the capabilities our envelope offered it.
+
+    A result type nobody agreed on is a broken peer (basic/index.mdx:84).
+    """
+    if type(answer) is rpc.Error:
+        return Failed(*peer_error(answer), sent="yes", data=answer.data)
+    assert type(answer) is rpc.Response
+    kind: object = answer.result.get("resultType", "complete")
+    if kind == "complete":
+        return Complete(answer.result, answer.encoded)
+    if kind == "input_required" and declared and METHODS[call.method].may_ask:
+        return InputRequired(answer.result.get("inputRequests", {}), answer.result.get("requestState"))
+    if kind == "input_required":
+        return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input that nobody offered to give", "yes")
+    return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with an unknown kind of result", "yes")
+
+
+_RECEIVED = {-32002: INVALID_PARAMS}
+"""Resource not found, as older revisions say it (server/resources.mdx:404)."""
+
+
+def peer_error(error: rpc.Error) -> tuple[int, str]:
+    """Code and message of a server's error, as it may be passed on.
+
+    A complaint about our own envelope (-32020…-32022) is a fault of this hop, not of the caller.
+    """
+    if -32022 <= error.code <= -32020:
+        return INTERNAL_ERROR, f"gateway: the upstream refused our envelope: {error.message}"
+    return _RECEIVED.get(error.code, error.code), error.message

@@ -1,0 +1,311 @@
+"""A session with one server over Streamable HTTP: a `Handler` like the one over a line.
+
+Each call is an exchange of its own, so an answer belongs to its call by the stream it came on. In the stateless era
+there is nothing to open or to lose; giving up closes the connection, which is the cancellation. In the handshake era
+the server may hand out a session id; when it forgets it, the session has ended, and the call was not run.
+Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specification/2025-11-25/basic/transports.mdx.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from ..flow.chain import Emit
+from ..protocol.call import JSON, Call, Event
+from ..protocol.eras import handshake, stateless
+from ..protocol.negotiate import judge_answer, judge_status
+from ..protocol.outcome import Failed, Outcome
+from ..protocol.versions import Era
+from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin, Response
+from ..transports.link import LinkClosed
+from ..wire import rpc, sse
+from ..wire.codes import DEADLINE_EXCEEDED, UPSTREAM_UNAVAILABLE
+from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
+from .session import Noted, Welcome, emit_note
+
+__all__ = ["HttpSession", "open_http"]
+
+logger = logging.getLogger(__name__)
+
+Header = tuple[bytes, bytes]
+Answer = rpc.Response | rpc.Error
+
+_NO_CAPABILITIES: dict[str, Any] = {}
+_ACCEPT: Sequence[Header] = (
+    (b"content-type", b"application/json"),
+    (b"accept", b"application/json, text/event-stream"),
+)
+_KEPT_HEADS = 4096
+
+
+class _Broken(Exception):
+    """The server's answer is not one."""
+
+
+async def open_http(
+    http: HttpClient,
+    url: str,
+    *,
+    headers: Sequence[Header],
+    client: JSON,
+    noted: Noted,
+    start_timeout_s: float = 30.0,
+    max_deadline_s: float = 600.0,
+    limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
+) -> "HttpSession":
+    """A session with the server at `url`. Raises CannotConnect."""
+    session = HttpSession(http, url, headers=headers, noted=noted, max_deadline_s=max_deadline_s, limits=limits)
+    deadline_s = asyncio.get_running_loop().time() + start_timeout_s
+    try:
+        await session.greet(client, deadline_s)
+    except TimeoutError:
+        raise CannotConnect(f"did not answer within {start_timeout_s:g} s") from None
+    except (HttpError, LinkClosed, _Broken) as exc:
+        raise CannotConnect(str(exc)) from exc
+    return session
+
+
+class HttpSession:
+    """Calls to one URL. Made by `open_http`."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        url: str,
+        *,
+        headers: Sequence[Header],
+        noted: Noted,
+        max_deadline_s: float,
+        limits: rpc.Limits,
+    ) -> None:
+        self._http, self._noted, self._max_deadline_s, self._limits = http, noted, max_deadline_s, limits
+        self._origin, self._target = Origin.parse(url)
+        self._own: tuple[Header, ...] = (*_ACCEPT, *headers)
+        self._heads: dict[tuple[str, str], tuple[Header, ...]] = {}
+        self._ids = count(1)
+        self._loop = asyncio.get_running_loop()
+        self._side: set[asyncio.Task[None]] = set()
+        self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
+        self.welcome: Welcome
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+
+    async def greet(self, client: JSON, deadline_s: float) -> None:
+        """Find the era and, where there is one, shake hands."""
+        self._envelope = stateless.Envelope(client, _NO_CAPABILITIES)
+        discover = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
+        headers = (*self._own, *stateless.http_headers("server/discover", {}))
+        response = await self._post(headers, discover, deadline_s)
+        answer = self._maybe_answer(response)
+        if answer is None:
+            _refuse_unless_evidence(response)
+            era = Era.HANDSHAKE
+        else:
+            era = judge_answer(answer)
+        if era is Era.STATELESS and isinstance(answer, rpc.Response):
+            self.welcome = welcome_of_discover(answer.result)
+        elif era is Era.HANDSHAKE:
+            await self._shake_hands(client, deadline_s)
+        else:
+            raise CannotConnect("speaks no revision of the protocol that is spoken here")
+
+    async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
+        params = handshake.initialize_params(client, _NO_CAPABILITIES)
+        frame = rpc.write_request(next(self._ids), "initialize", params)
+        heard = _Heard(self, None, None, None)
+        response = await self._post(self._own, frame, deadline_s, heard)
+        self.welcome = welcome_of_initialize(heard.answer or self._answer(response))
+        session_id = response.headers.get(b"mcp-session-id")
+        version = (b"mcp-protocol-version", self.welcome.revision.encode())
+        self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
+        await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
+
+    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        now = self._loop.time()
+        deadline = Deadline(call.deadline_s or now)
+        allowance_s = deadline.at - now
+        id_ = next(self._ids)
+        modern = self.welcome.era is Era.STATELESS
+        frame = stateless.write_call(id_, call, self._envelope) if modern else handshake.write_call(id_, call)
+        heard = _Heard(self, call, emit, _Clock(self._loop, deadline, allowance_s, now + self._max_deadline_s))
+        try:
+            response = await self._post(self._head(call) if modern else self._own, frame, deadline, heard)
+            answer = heard.answer or self._answer(response)
+            if answer.id != id_:
+                raise _Broken("answers another request than the one it was sent")
+        except asyncio.CancelledError:
+            self._cancel(id_)
+            raise
+        except HttpTimeout as exc:
+            self._cancel(id_)
+            return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {allowance_s:g} s", exc.sent)
+        except HttpError as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
+        except LinkClosed as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
+        except _Broken as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
+        return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
+
+    async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
+        id_ = next(self._ids)
+        headers = self._own
+        if self.welcome.era is Era.STATELESS:
+            headers = (*headers, *stateless.http_headers(method, params))
+            params = {**params, "_meta": self._envelope.base}
+        heard = _Heard(self, None, None, None)
+        try:
+            response = await self._post(headers, rpc.write_request(id_, method, params), deadline_s, heard)
+            return heard.answer or self._answer(response)
+        except HttpTimeout:
+            raise TimeoutError from None
+        except (HttpError, _Broken) as exc:
+            raise LinkClosed(str(exc)) from exc
+
+    async def aclose(self) -> None:
+        """End the session at the server, if it has one, and wait for what is on its way."""
+        if any(name == b"mcp-session-id" for name, _ in self._own) and not self.ended.done():
+            self._beside(self._delete())
+        if self._side:
+            await asyncio.wait(self._side, timeout=2.0)
+        for task in tuple(self._side):
+            task.cancel()
+        if self._side:
+            await asyncio.wait(self._side)
+
+    # --- exchanges ---
+
+    async def _post(
+        self, headers: Sequence[Header], frame: bytes, deadline: "float | Deadline", heard: "_Heard | None" = None
+    ) -> Response:
+        on_event = heard.on_event if heard is not None else None
+        return await self._http.request(
+            "POST", self._origin, self._target, headers, frame, deadline=deadline, on_event=on_event
+        )
+
+    def _head(self, call: Call) -> tuple[Header, ...]:
+        key = (call.method, call.name or "")
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _KEPT_HEADS:
+                self._heads.clear()
+            head = self._heads[key] = (*self._own, *stateless.http_headers(call.method, call.params))
+        return head
+
+    def _answer(self, response: Response) -> Answer:
+        """The JSON-RPC answer in a response. Raises _Broken, or LinkClosed when the session is gone."""
+        answer = self._maybe_answer(response)
+        if response.status == 404 and any(name == b"mcp-session-id" for name, _ in self._own):
+            self._end("the server has forgotten the session")
+            raise LinkClosed("the server has forgotten the session")
+        if answer is None:
+            raise _Broken(_said(response))
+        return answer
+
+    def _maybe_answer(self, response: Response) -> Answer | None:
+        if not response.body:
+            return None
+        try:
+            frame = rpc.read(response.body, self._limits)
+        except rpc.FrameError as fault:
+            if response.status == 200:
+                raise _Broken(f"broke the protocol: {fault}") from None
+            return None
+        return frame if isinstance(frame, rpc.Response | rpc.Error) else None
+
+    def hear(self, data: bytes) -> rpc.Frame | None:
+        """One event of a stream; None, and counted, when it is no frame."""
+        try:
+            return rpc.read(data, self._limits)
+        except rpc.FrameError as fault:
+            raise _Broken(f"broke the protocol in its stream: {fault}") from None
+
+    def note(self, note: rpc.Notification) -> None:
+        self._noted(note.method, note.params)
+
+    # --- beside the calls ---
+
+    def _cancel(self, id_: int) -> None:
+        # Closing the connection says it in the stateless era; before, a disconnect means nothing.
+        if self.welcome.era is Era.HANDSHAKE:
+            note = rpc.write_notification("notifications/cancelled", {"requestId": id_, "reason": "given up"})
+            self._beside(self._tell(note))
+
+    def _beside(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    async def _tell(self, frame: bytes) -> None:
+        try:
+            await self._post(self._own, frame, self._loop.time() + 5.0)
+        except HttpError as exc:
+            logger.info("a notification did not arrive: %s", exc)
+
+    async def _delete(self) -> None:
+        try:
+            deadline_s = self._loop.time() + 2.0
+            await self._http.request("DELETE", self._origin, self._target, self._own, deadline=deadline_s)
+        except HttpError as exc:
+            logger.info("the end of the session did not arrive: %s", exc)
+
+    def _end(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+
+class _Clock:
+    """Progress moves the deadline of a call by as much again, up to a hard end."""
+
+    __slots__ = ("_allowance_s", "_deadline", "_hard_s", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: Deadline, allowance_s: float, hard_s: float) -> None:
+        self._loop, self._deadline, self._allowance_s, self._hard_s = loop, deadline, allowance_s, hard_s
+
+    def extend(self) -> None:
+        self._deadline.at = min(self._loop.time() + self._allowance_s, self._hard_s)
+
+
+class _Heard:
+    """What the event stream of one exchange says."""
+
+    __slots__ = ("_call", "_clock", "_emit", "_session", "answer")
+
+    def __init__(self, session: HttpSession, call: Call | None, emit: Emit | None, clock: "_Clock | None") -> None:
+        self._session, self._call, self._emit, self._clock = session, call, emit, clock
+        self.answer: Answer | None = None
+
+    def on_event(self, event: sse.Event) -> None:
+        if not event.data:
+            return
+        frame = self._session.hear(event.data)
+        if isinstance(frame, rpc.Response | rpc.Error):
+            self.answer = frame
+        elif isinstance(frame, rpc.Notification):
+            self._on_note(frame)
+
+    def _on_note(self, note: rpc.Notification) -> None:
+        call, emit = self._call, self._emit
+        if note.method == "notifications/progress" and call is not None and emit is not None:
+            if self._clock is not None:
+                self._clock.extend()
+            if call.wants_progress:
+                emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
+        elif note.method == "notifications/message" and call is not None and emit is not None:
+            emit_note(call, emit, note.params)
+        else:
+            self._session.note(note)
+
+
+def _refuse_unless_evidence(response: Response) -> None:
+    if response.status in (401, 403):
+        raise CannotConnect(f"refuses our credentials ({response.status}); set `headers` of this upstream")
+    if not judge_status(response.status):
+        raise CannotConnect(_said(response))
+
+
+def _said(response: Response) -> str:
+    if 300 <= response.status < 400:
+        return f"redirects ({response.status}), which is not followed; set `url` to where it serves"
+    return f"answered with status {response.status} and no JSON-RPC message"

@@ -1,0 +1,258 @@
+"""A session with one server over a line (stdio, socket, memory): a `Handler` whose tools live over there.
+
+It speaks the era it was opened with, keeps the deadline of every call, tells the server when nobody waits any more,
+and fails every open call the moment the line ends. It declares no capability of ours, so a server has nothing to ask.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from ..flow.chain import Emit
+from ..protocol.call import JSON, Call, Event
+from ..protocol.eras import handshake, stateless
+from ..protocol.outcome import Failed, Outcome
+from ..protocol.peer import Answered, Peer, Progressed, Stray
+from ..protocol.versions import Era
+from ..transports.link import Link, LinkClosed
+from ..wire import rpc
+from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+
+__all__ = ["LEVELS", "LineSession", "Noted", "Session", "Welcome", "emit_note"]
+
+logger = logging.getLogger(__name__)
+
+LEVELS = {
+    level: rank
+    for rank, level in enumerate(("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"))
+}
+_SWEEP_S = 0.1
+"""How late a deadline may be noticed."""
+
+Noted = Callable[[str, JSON], None]
+"""Told of a notification that belongs to no call: method, params."""
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """What a server said of itself when the session was opened."""
+
+    era: Era
+    revision: str
+    capabilities: JSON
+    server: JSON
+    instructions: str | None = None
+
+
+class Session(Protocol):
+    """What the gateway needs of a session with an upstream, whatever carries it."""
+
+    welcome: Welcome
+    ended: "asyncio.Future[str]"
+    """Resolved with the reason, in words, when the session cannot be used any more."""
+
+    async def __call__(self, call: Call, emit: Emit) -> Outcome: ...
+
+    async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
+        """A request of our own, for no caller. Raises TimeoutError, or LinkClosed."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class _Waiter:
+    """A call of ours that is open on the line."""
+
+    __slots__ = ("allowance_s", "answer", "call", "deadline_s", "emit", "hard_s", "id")
+
+    def __init__(self, answer: "asyncio.Future[rpc.Response | rpc.Error]", deadline_s: float, hard_s: float) -> None:
+        self.answer, self.deadline_s, self.hard_s = answer, deadline_s, hard_s
+        self.allowance_s = 0.0
+        self.id = 0
+        self.call: Call | None = None
+        self.emit: Emit | None = None
+
+
+class LineSession:
+    """Calls over one `Link`. Made by `sdk.connect`, which has settled the era."""
+
+    def __init__(self, link: Link, *, noted: Noted, max_deadline_s: float, limits: rpc.Limits) -> None:
+        self._link, self._noted, self._max_deadline_s = link, noted, max_deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._peer: Peer[_Waiter] = Peer(limits)
+        self._open: dict[int, _Waiter] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._envelope: stateless.Envelope | None = None
+        self._level = ""
+        self.welcome: Welcome
+        self.ended: asyncio.Future[str] = self._loop.create_future()
+        link.start(self._on_frame, self._on_close)
+
+    @property
+    def strays(self) -> int:
+        """Frames that belonged to nothing."""
+        return self._peer.strays
+
+    def settle(self, welcome: Welcome, envelope: stateless.Envelope) -> None:
+        """The era is known from here on."""
+        self.welcome, self._envelope = welcome, envelope
+
+    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        now = self._loop.time()
+        waiter = _Waiter(self._loop.create_future(), call.deadline_s or now, now + self._max_deadline_s)
+        waiter.allowance_s = waiter.deadline_s - now
+        waiter.call, waiter.emit = call, emit
+        try:
+            self._raise_level(call)
+            self._send(waiter, lambda id_: self._written(id_, call))
+        except LinkClosed as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
+        try:
+            answer = await waiter.answer
+        except asyncio.CancelledError:
+            self._give_up(waiter, "the caller cancelled")
+            raise
+        except TimeoutError:
+            return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {waiter.allowance_s:g} s", "unknown")
+        except LinkClosed as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "unknown")
+        if self.welcome.era is Era.STATELESS and self._envelope is not None:
+            return stateless.read_outcome(answer, call, self._envelope.declared)
+        return handshake.read_outcome(answer)
+
+    async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
+        waiter = self._start(method, params, deadline_s)
+        try:
+            return await waiter.answer
+        finally:
+            self._give_up(waiter, "")
+
+    def start(self, method: str, params: JSON, deadline_s: float) -> "asyncio.Future[rpc.Response | rpc.Error]":
+        """Like `ask`, without waiting. Raises LinkClosed."""
+        return self._start(method, params, deadline_s).answer
+
+    def tell(self, method: str, params: JSON) -> None:
+        """A notification of ours. Silent when the line is gone."""
+        try:
+            self._link.send(rpc.write_notification(method, params))
+        except LinkClosed:
+            return
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    # --- what goes out ---
+
+    def _start(self, method: str, params: JSON, deadline_s: float) -> _Waiter:
+        waiter = _Waiter(self._loop.create_future(), deadline_s, deadline_s)
+        envelope = self._envelope
+        if envelope is not None and self.welcome.era is Era.STATELESS:
+            params = {**params, "_meta": envelope.base}
+        self._send(waiter, lambda id_: rpc.write_request(id_, method, params))
+        return waiter
+
+    def _written(self, id_: int, call: Call) -> bytes:
+        if self.welcome.era is Era.STATELESS:
+            assert self._envelope is not None
+            return stateless.write_call(id_, call, self._envelope)
+        return handshake.write_call(id_, call)
+
+    def _send(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
+        waiter.id, frame = self._peer.ask(waiter, write)
+        try:
+            self._link.send(frame)
+        except LinkClosed:
+            self._peer.forget(waiter.id)
+            raise
+        self._open[waiter.id] = waiter
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _raise_level(self, call: Call) -> None:
+        # A session of the handshake era has one log level: the most verbose that anybody asked for.
+        wanted = call.log_level
+        if wanted is None or self.welcome.era is Era.STATELESS or "logging" not in self.welcome.capabilities:
+            return
+        if self._level == "" or LEVELS[wanted] < LEVELS[self._level]:
+            self._level = wanted
+            self._start("logging/setLevel", {"level": wanted}, self._loop.time() + 5.0)
+
+    def _give_up(self, waiter: _Waiter, reason: str) -> None:
+        self._open.pop(waiter.id, None)
+        if self._peer.forget(waiter.id) and reason:
+            self.tell("notifications/cancelled", {"requestId": waiter.id, "reason": reason})
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for waiter in [w for w in self._open.values() if w.deadline_s <= now]:
+            self._give_up(waiter, "the deadline has passed")
+            if not waiter.answer.done():
+                waiter.answer.set_exception(TimeoutError())
+        self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep) if self._open else None
+
+    # --- what comes in ---
+
+    def _on_frame(self, data: bytes) -> None:
+        said = self._peer.receive(data)
+        if isinstance(said, Answered):
+            self._open.pop(said.waiter.id, None)
+            if not said.waiter.answer.done():
+                said.waiter.answer.set_result(said.answer)
+        elif isinstance(said, Progressed):
+            self._on_progress(said.waiter, said.params)
+        elif isinstance(said, rpc.Notification):
+            self._on_note(said)
+        elif isinstance(said, rpc.Request):
+            self._on_request(said)
+        else:
+            self._on_stray(said)
+
+    def _on_progress(self, waiter: _Waiter, params: JSON) -> None:
+        waiter.deadline_s = min(self._loop.time() + waiter.allowance_s, waiter.hard_s)
+        if waiter.emit is not None and waiter.call is not None and waiter.call.wants_progress:
+            waiter.emit(Event("notifications/progress", params))
+
+    def _on_note(self, note: rpc.Notification) -> None:
+        if note.method == "notifications/message":
+            # On a line nothing says which call a message belongs to; with exactly one open there is no doubt.
+            waiter = next(iter(self._open.values())) if len(self._open) == 1 else None
+            if waiter is not None and waiter.call is not None and waiter.emit is not None:
+                emit_note(waiter.call, waiter.emit, note.params)
+                return
+        self._noted(note.method, note.params)
+
+    def _on_request(self, request: rpc.Request) -> None:
+        if request.method == "ping":
+            self._reply(rpc.write_result(request.id, b"{}"))
+            return
+        self._reply(rpc.write_error(request.id, METHOD_NOT_FOUND, "client: no such capability was declared"))
+
+    def _on_stray(self, stray: Stray) -> None:
+        if self._peer.strays in (1, 10, 100) or self._peer.strays % 1000 == 0:
+            logger.warning("upstream sent what belongs to nothing (%d so far): %s", self._peer.strays, stray.reason)
+
+    def _reply(self, frame: bytes) -> None:
+        try:
+            self._link.send(frame)
+        except LinkClosed:
+            return
+
+    def _on_close(self, reason: str) -> None:
+        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+        if not self.ended.done():
+            self.ended.set_result(reason)
+        self._open.clear()
+        for waiter in self._peer.drop_all():
+            if not waiter.answer.done():
+                waiter.answer.set_exception(LinkClosed(reason))
+
+
+def emit_note(call: Call, emit: Emit, params: Mapping[str, Any]) -> None:
+    """Pass on a log message if the caller wants one of that severity."""
+    if call.log_level is not None and LEVELS.get(str(params.get("level")), 0) >= LEVELS[call.log_level]:
+        emit(Event("notifications/message", params))

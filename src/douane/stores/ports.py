@@ -1,0 +1,127 @@
+"""What the rest of the house may ask of a store.
+
+`Ledger` is the promise that carries the audit: what `append` returned for survives a kill and a power cut, in order, and
+nothing is ever half there. It knows rows and bytes; that they form a Merkle tree is the business of `audit`.
+
+A ledger blocks: it is called from one writer thread, never from the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+# StoreError
+# ├── StoreBusy      another process owns it; nothing was touched
+# ├── StoreFailed    I/O error, full disk, damaged file: what was asked may or may not be there
+# └── AlreadyThere   a row that had to be new was not: nothing of the transaction was written
+
+
+class StoreError(Exception):
+    """Root of what a store raises."""
+
+
+class StoreBusy(StoreError):
+    """Another process owns this store."""
+
+
+class StoreFailed(StoreError):
+    """The store could not do what it was asked, and must not be asked again.
+
+    After a failed fsync the kernel may have dropped the dirty pages and call the next fsync a success, so the only honest
+    continuation is to stop, reopen and see what is there. *Spec:* PostgreSQL, `data_sync_retry`.
+    """
+
+
+class AlreadyThere(StoreError):
+    """`row` had to be the first with its key."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(f"a row with this key is already in {row.table}")
+        self.row = row
+
+
+class Bundle(NamedTuple):
+    """A group commit: `n` consecutive leaves from index `first`, in one row."""
+
+    first: int
+    n: int
+    at_ns: int
+    """Time claimed by the last leaf, Unix nanoseconds."""
+    oldest_open: int
+    """Index of the oldest intent without an outcome after this bundle; `first + n` when there is none."""
+    root: bytes
+    """Tree root after this bundle."""
+    entries: bytes
+    """*Spec:* C2SP tlog-tiles, entry bundles: u16 big-endian length, leaf; n times."""
+    hashes: bytes
+    """n leaf hashes of 32 bytes."""
+    payloads: bytes | None
+    """u32 big-endian length, 32 bytes of salt, body; n times; length 0 where there is none. None: no leaf has one."""
+
+    @property
+    def end(self) -> int:
+        return self.first + self.n
+
+
+class StoredCheckpoint(NamedTuple):
+    size: int
+    note: str
+    frontier: bytes
+
+
+class Row(NamedTuple):
+    """A row written in the transaction of a bundle; the first of `values` is its key."""
+
+    table: Literal["actor", "spent"]
+    values: tuple[str, ...]
+    must_be_new: bool
+
+
+class Reading(Protocol):
+    """What readers see: a consistent prefix, possibly a moment old."""
+
+    def head(self) -> Bundle | None:
+        """The last bundle."""
+        ...
+
+    def bundles(self, first: int = 0) -> Iterator[Bundle]:
+        """Bundles in order, from the one that holds index `first` (or the next, should none hold it)."""
+        ...
+
+    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+        """Stored checkpoints, smallest first."""
+        ...
+
+    def last_checkpoint(self) -> StoredCheckpoint | None: ...
+
+    def subject(self, pseudonym: str) -> str | None:
+        """Who `pseudonym` is; None when unknown or erased."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. Again is harmless."""
+        ...
+
+
+class Ledger(Reading, Protocol):
+    """The writer's side. One thread at a time; after a StoreFailed every call raises StoreFailed."""
+
+    def append(self, bundle: Bundle, also: Sequence[Row] = ()) -> None:
+        """Make `bundle` and the rows of `also` durable, all or none.
+
+        Raises AlreadyThere (nothing written, go on) and StoreFailed.
+        """
+        ...
+
+    def save_checkpoint(self, checkpoint: StoredCheckpoint, instead_of: int | None = None) -> None:
+        """Keep `checkpoint`; the one of size `instead_of` goes in the same transaction. Raises StoreFailed."""
+        ...
+
+    def tidy(self, *, idle: bool) -> None:
+        """Housekeeping between commits; does much when `idle`, little otherwise. Raises StoreFailed."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Space left where the ledger grows; None when it cannot run out. Callable from any thread."""
+        ...
