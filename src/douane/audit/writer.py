@@ -9,13 +9,14 @@ The thread stops for good at the first fault. It never retries.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -49,8 +50,7 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, gc=False):
     """A leaf on its way."""
 
-    future: Any
-    """asyncio.Future[int], or None when nobody waits."""
+    future: asyncio.Future[int] | None
     raw: bytes
     at_ns: int
     call: str
