@@ -28,7 +28,9 @@ def signer_in(folder: Path) -> Signer:
 
 
 def intent(call: str) -> Intent:
-    return Intent(call=call, root=call, actor="a" * 64, server="time", tool="now", method="tools/call", decision="allow")
+    return Intent(
+        call=call, root=call, actor="a" * 64, server="time", tool="now", method="tools/call", decision="allow"
+    )
 
 
 def outcome(call: str) -> Outcome:
@@ -40,7 +42,9 @@ async def write_call(log: AuditLog, call: str) -> None:
     await log.write(outcome(call), b'{"time":"08:00"}')
 
 
-def verified(reading: Reading, *, vkey: str | None = None, mark: Mark | None = None, live: bool = False) -> Report:
+def verified(
+    reading: Reading, *, vkey: str | None = None, mark: Mark | None = None, live: bool = False
+) -> Report:
     report = None
     for step in verify(reading, origin=ORIGIN, vkey=vkey, mark=mark, live=live):
         report = step

@@ -1,7 +1,7 @@
 """A disk whose power can be cut: a VFS that writes down every write, truncation, sync and deletion.
 
-A cut rebuilds the files as they might be found: all that was synced, and of the rest a random subset, some of it torn at
-512-byte sectors. A Python VFS has no shared memory, hence `exclusive=True` for ledgers on it.
+A cut rebuilds the files as they might be found: all that was synced, and of the rest a random subset, some of
+it torn at 512-byte sectors. A Python VFS has no shared memory, hence `exclusive=True` for ledgers on it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Op(NamedTuple):
 
 
 class Disk(apsw.VFS):
-    """`name` is what a connection is opened with. `fault(op)` may raise before an operation is carried out."""
+    """`name` is what a connection is opened with. `fault(op)` may raise before an operation is carried
+    out."""
 
     def __init__(self, name: str) -> None:
         self.name = name

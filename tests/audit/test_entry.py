@@ -16,7 +16,8 @@ COUNT = st.integers(0, 2**53)
 
 
 def canonical(raw: bytes) -> bytes:
-    """RFC 8785 for objects of ASCII names, strings and integers below 2^53: sorted, no spaces, shortest escapes."""
+    """RFC 8785 for objects of ASCII names, strings and integers below 2^53: sorted, no spaces, shortest
+    escapes."""
     return json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

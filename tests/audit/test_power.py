@@ -13,6 +13,7 @@ from douane.audit.errors import AuditSealed
 from douane.audit.verify import Report
 from douane.stores.ports import StoreError, StoreFailed
 from douane.stores.sqlite import SqliteLedger, SqliteReader
+
 from .kit import calls_in, intent, opened, outcome, signer_in, verified, write_call
 from .power import Disk, Op, cut
 
@@ -32,8 +33,11 @@ async def _recorded(disk: Disk, folder: Path, calls: int, synchronous: str = "FU
     return acknowledged
 
 
-async def _cuts_that_lost(folder: Path, trial: str, cuts: int, synchronous: str = "FULL") -> list[Report | None]:
-    """Of `cuts` power cuts at random moments, what was found where something acknowledged was gone or wrong."""
+async def _cuts_that_lost(
+    folder: Path, trial: str, cuts: int, synchronous: str = "FULL"
+) -> list[Report | None]:
+    """Of `cuts` power cuts at random moments, what was found where something acknowledged was gone or
+    wrong."""
     chance = random.Random(trial)
     (folder / trial).mkdir()
     disk = Disk(f"power-{trial}")
@@ -83,7 +87,9 @@ class _FailsAt:
                 raise fault(f"{self._kind} {self._n}")
 
 
-@pytest.mark.parametrize(("kind", "number"), [("sync", errno.EIO), ("write", errno.EIO), ("write", errno.ENOSPC)])
+@pytest.mark.parametrize(
+    ("kind", "number"), [("sync", errno.EIO), ("write", errno.EIO), ("write", errno.ENOSPC)]
+)
 async def test_a_disk_that_fails_once_seals_the_log_and_nothing_is_acknowledged_after(
     tmp_path: Path, kind: str, number: int
 ) -> None:

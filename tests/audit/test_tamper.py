@@ -113,7 +113,10 @@ def delete_row(copy: Copy) -> Expected:
 def swap_rows(copy: Copy) -> Expected:
     (one, _), (other, _) = sorted(copy.chance.sample(copy.calls, 2))  # type: ignore[misc]
     columns = "n, at_ns, oldest_open, root, entries, hashes, payloads"
-    kept = [copy.db.execute(f"SELECT {columns} FROM bundle WHERE first=?", (first,)).fetchall()[0] for first in (one, other)]
+    kept = [
+        copy.db.execute(f"SELECT {columns} FROM bundle WHERE first=?", (first,)).fetchall()[0]
+        for first in (one, other)
+    ]
     for first, values in ((one, kept[1]), (other, kept[0])):
         copy.db.execute(f"UPDATE bundle SET ({columns})=(?,?,?,?,?,?,?) WHERE first=?", (*values, first))
     return int(one), int(one)  # type: ignore[arg-type]
@@ -134,7 +137,9 @@ def truncate_tail_and_checkpoints(copy: Copy) -> Expected:
 def _with_another_leaf(copy: Copy, first: int) -> list[bytes]:
     leaves = list(unpacked_entries(copy.blob("entries", first)))
     at = copy.chance.randrange(len(leaves))
-    leaves[at] = leaves[at].replace(b'"tenant":"t"', b'"tenant":"u"').replace(b'"status":"ok"', b'"status":"no"')
+    leaves[at] = (
+        leaves[at].replace(b'"tenant":"t"', b'"tenant":"u"').replace(b'"status":"ok"', b'"status":"no"')
+    )
     copy.put("entries", first, packed_entries(leaves))
     copy.put("hashes", first, b"".join(map(leaf_hash, leaves)))
     return leaves
@@ -163,7 +168,8 @@ def forge_checkpoint(copy: Copy) -> Expected:
     note = str(copy.db.execute("SELECT note FROM checkpoint WHERE size=?", (size,)).get)
     at = copy.chance.randrange(len(note))
     copy.db.execute(
-        "UPDATE checkpoint SET note=? WHERE size=?", (note[:at] + chr(ord(note[at]) ^ 1) + note[at + 1 :], size)
+        "UPDATE checkpoint SET note=? WHERE size=?",
+        (note[:at] + chr(ord(note[at]) ^ 1) + note[at + 1 :], size),
     )
     return None, size  # type: ignore[return-value]
 

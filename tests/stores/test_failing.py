@@ -1,7 +1,7 @@
 """Every Ledger again, with its n-th operation failing, for every n.
 
-Spec: what SQLite's own I/O-error loops ask. After a failure the ledger is dead, and reopening finds a prefix that holds all that
-was acknowledged and at most the one bundle whose fate was unknown.
+Spec: what SQLite's own I/O-error loops ask. After a failure the ledger is dead, and reopening finds a prefix
+that holds all that was acknowledged and at most the one bundle whose fate was unknown.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ def test_a_file_whose_nth_write_or_sync_fails_keeps_what_it_acknowledged(
             use(ledger, acknowledged)
         except StoreFailed:
             failed += 1
-            for again in (lambda ledger=ledger: ledger.append(bundle(99)), lambda ledger=ledger: ledger.tidy(idle=True)):
+            for again in (
+                lambda ledger=ledger: ledger.append(bundle(99)),
+                lambda ledger=ledger: ledger.tidy(idle=True),
+            ):
                 with pytest.raises(StoreFailed):
                     again()
         ledger.close()

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -140,8 +140,8 @@ def test_a_reader_of_what_is_no_ledger_says_so(tmp_path: Path, content: bytes | 
 
 def test_the_promises_to_the_disk_are_in_force(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path / "audit.db")
-    ask: Callable[[str], object] = lambda name: ledger._db.execute(f"PRAGMA {name}").get  # noqa: E731  # pyright: ignore
-    asked = {name: ask(name) for name in ("journal_mode", "synchronous", "wal_autocheckpoint", "secure_delete")}
+    names = ("journal_mode", "synchronous", "wal_autocheckpoint", "secure_delete")
+    asked = {name: ledger._db.execute(f"PRAGMA {name}").get for name in names}  # pyright: ignore[reportPrivateUsage]
     ledger.close()
     assert asked == {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0, "secure_delete": 1}
 
