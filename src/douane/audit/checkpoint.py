@@ -1,11 +1,11 @@
 """Signed checkpoints: how large the log was, and its root, under a key kept elsewhere.
 
-*Spec:* C2SP tlog-checkpoint and signed-note, Ed25519 (0x01), key name = origin. The key file is one line in the form of
-Go's sumdb/note, so its tools can read it.
+*Spec:* C2SP tlog-checkpoint and signed-note, Ed25519 (0x01), key name = origin. The key file is one line in
+the form of Go's sumdb/note, so its tools can read it.
 
-Beside the key lies the mark: the largest size ever signed, with its root. A signer that is shown less, or other, refuses; so
-a restored copy of the data directory is noticed at the next start. Without a witness elsewhere, whoever holds both key and
-database can still rewrite what follows the last exported checkpoint.
+Beside the key lies the mark: the largest size ever signed, with its root. A signer that is shown less, or
+other, refuses; so a restored copy of the data directory is noticed at the next start. Without a witness
+elsewhere, whoever holds both key and database can still rewrite what follows the last exported checkpoint.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Verifier:
             raise NoteInvalid("this verifier key is damaged, or not Ed25519")
 
     def checked(self, note: str) -> Mark:
-        """What `note` states, if this key signed it. Signatures by other keys are ignored. Raises NoteInvalid."""
+        """What `note` states, if this key signed it. Signatures by other keys are ignored. Raises
+        NoteInvalid."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -99,7 +100,8 @@ class Verifier:
 
 
 class Signer:
-    """Signs checkpoints of one log, never a smaller or another one than before. Blocks: for the writer thread."""
+    """Signs checkpoints of one log, never a smaller or another one than before. Blocks: for the writer
+    thread."""
 
     def __init__(self, key_file: Path) -> None:
         """Raises AuditError: unreadable, damaged, or readable by others."""
@@ -130,7 +132,8 @@ class Signer:
 
     @classmethod
     def create(cls, key_file: Path, origin: str) -> Signer:
-        """Make a key for `origin` (mode 0600, in a directory that is not the data directory). Raises AuditError."""
+        """Make a key for `origin` (mode 0600, in a directory that is not the data directory). Raises
+        AuditError."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         if not _ORIGIN.fullmatch(origin):

@@ -1,11 +1,11 @@
 """The leaves: what is said about a call, in the bytes that are hashed.
 
-Fields are declared in sorted order and hold only text and small integers, so msgspec's bytes *are* the canonical form of
-RFC 8785, for a fortieth of a canonicaliser's time. A field at its default is left out. Times and texts are claims of the
-gateway; nothing here proves them.
+Fields are declared in sorted order and hold only text and small integers, so msgspec's bytes *are* the
+canonical form of RFC 8785, for a fortieth of a canonicaliser's time. A field at its default is left out.
+Times and texts are claims of the gateway; nothing here proves them.
 
-`log`, `t`, `v`, the commitments (`args_c`, `res_c`: HMAC-SHA256 of the payload under a fresh salt) and sizes (`args_n`, `res_n`,
-bytes) belong to AuditLog: it fills them in, and a leaf is used once.
+`log`, `t`, `v`, the commitments (`args_c`, `res_c`: HMAC-SHA256 of the payload under a fresh salt) and sizes
+(`args_n`, `res_n`, bytes) belong to AuditLog: it fills them in, and a leaf is used once.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of a call. Durable before the last byte of the answer leaves.
 
-    After an intent it says only what is new; alone (a refusal, an answer from the cache) it also describes the call.
+    After an intent it says only what is new; alone (a refusal, an answer from the cache) it also describes
+    the call.
     """
 
     actor: str = ""
@@ -125,7 +126,8 @@ class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Denied(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Authentication failed at a door: at most one leaf per source and second, so that a flood cannot buy commits."""
+    """Authentication failed at a door: at most one leaf per source and second, so that a flood cannot buy
+    commits."""
 
     count: int = 1
     door: str = ""
@@ -182,7 +184,7 @@ def encode(leaf: Leaf) -> bytes:
         raise LeafRefused(f"the audit leaf cannot be written as JSON: {fault}") from fault
     if len(raw) > MAX_LEAF_BYTES:
         raise LeafRefused(
-            f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names in the call"
+            f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names"
         )
     return raw
 

@@ -17,7 +17,8 @@ class AuditError(Exception):
 
 
 class AuditSealed(AuditError):
-    """The log cannot promise durability, so it promises nothing. Whether a leaf that waited was kept is unknown."""
+    """The log cannot promise durability, so it promises nothing. Whether a leaf that waited was kept is
+    unknown."""
 
 
 class AuditBusy(AuditSealed):

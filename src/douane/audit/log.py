@@ -1,14 +1,15 @@
 """The log as the event loop sees it: write, and wait until it is durable.
 
-`write` fixes the bytes of a leaf at once, so what was asked is what is kept; its future is resolved when they are on the
-disk. When that cannot be promised the log is *sealed*: everything that waits is refused within half a second of the limit,
-also while the thread hangs in an fsync, and everything new is refused at once.
+`write` fixes the bytes of a leaf at once, so what was asked is what is kept; its future is resolved when they
+are on the disk. When that cannot be promised the log is *sealed*: everything that waits is refused within
+half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
     open ⇄ degraded    commits take longer than `degraded_after_s`
-    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback; closed
-    open ⇄ sealed      little disk space; outcomes of calls already sent are still written
+    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback;
+    closed open ⇄ sealed      little disk space; outcomes of calls already sent are still written
 
-Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is there.
+Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
+there.
 """
 
 from __future__ import annotations
@@ -101,9 +102,11 @@ class AuditLog:
         now_ns: Callable[[], int] = time.time_ns,
         settings: AuditSettings = AuditSettings(),  # noqa: B008 - frozen
     ) -> AuditLog:
-        """Recover, close what a crash left open, begin an epoch. The ledger belongs to the log, also when this raises.
+        """Recover, close what a crash left open, begin an epoch. The ledger belongs to the log, also when
+        this raises.
 
-        Raises RollbackDetected, AuditError (damaged), AuditSealed (cannot be written), StoreFailed (cannot be read).
+        Raises RollbackDetected, AuditError (damaged), AuditSealed (cannot be written), StoreFailed (cannot be
+        read).
         """
         try:
             if signer is not None and signer.origin != origin:
@@ -130,10 +133,11 @@ class AuditLog:
     def write(
         self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = ()
     ) -> asyncio.Future[int]:
-        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of `also`.
+        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of
+        `also`.
 
-        Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere when a row of `also`
-        had to be new and was not (then nothing was written).
+        Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere
+        when a row of `also` had to be new and was not (then nothing was written).
         """
         future = self._loop.create_future()
         self._stage(leaf, payload, also, future)
@@ -160,7 +164,8 @@ class AuditLog:
         return self._writer.size
 
     async def aclose(self) -> None:
-        """Commit what waits, sign, release the ledger. Bounded: a writer that hangs is left behind, its leaves refused."""
+        """Commit what waits, sign, release the ledger. Bounded: a writer that hangs is left behind, its
+        leaves refused."""
         self._closing = True
         self._writer.close()
         ended = await asyncio.to_thread(self._writer.join, self._settings.sealed_after_s + 2 * _TICK_S)
@@ -217,7 +222,9 @@ class AuditLog:
     def _require_empty(self) -> None:
         """One payload larger than the limit may wait alone."""
         if self._pending_bytes:
-            raise AuditBusy(f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment")
+            raise AuditBusy(
+                f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment"
+            )
 
     def _time(self, now_ms: int) -> str:
         second, ms = divmod(now_ms, 1000)
@@ -281,7 +288,8 @@ class AuditLog:
     def _watch(self) -> None:
         now_s = self._loop.time()
         if now_s - self._watched_s > 2 * _TICK_S:
-            # The loop or the whole process stood still; what the thread reported meanwhile may come after this timer.
+            # The loop or the whole process stood still; what the thread reported meanwhile may come after
+            # this timer.
             self._waiting_since_s = now_s
         self._watched_s = now_s
         waited_s = now_s - self._waiting_since_s if self.pending else 0.0

@@ -1,7 +1,8 @@
 """Commitments to payloads, and the records that open them.
 
-A commitment is HMAC-SHA256(salt, payload) with 32 fresh random bytes of salt: whoever holds salt and body can show what a
-leaf committed to; once both are erased, not even a guess at a short payload can be checked. *Spec:* RFC 2104.
+A commitment is HMAC-SHA256(salt, payload) with 32 fresh random bytes of salt: whoever holds salt and body can
+show what a leaf committed to; once both are erased, not even a guess at a short payload can be checked.
+*Spec:* RFC 2104.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ u32 = Struct(">I")
 class Salts:
     """Commits payloads, each under a salt of its own.
 
-    Random bytes come in pools, and HMAC's key blocks are made for the whole pool: two plain hashes then cost 0.7 of
-    `hmac.digest`, which looks its algorithm up anew each time.
+    Random bytes come in pools, and HMAC's key blocks are made for the whole pool: two plain hashes then cost
+    0.7 of `hmac.digest`, which looks its algorithm up anew each time.
     """
 
     __slots__ = ("_at", "_inner", "_outer", "_pool")

@@ -1,7 +1,8 @@
-"""What a writer must know before its first leaf: the tree, what it once signed, and which calls nobody closed.
+"""What a writer must know before its first leaf: the tree, what it once signed, and which calls nobody
+closed.
 
-Everything is read from two places: the tree grows from the last stored checkpoint (at most a second of leaves), and open
-intents are looked for from `oldest_open` of the last bundle.
+Everything is read from two places: the tree grows from the last stored checkpoint (at most a second of
+leaves), and open intents are looked for from `oldest_open` of the last bundle.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Recovered:
 
 
 def recovered(ledger: Ledger, origin: str, signer: Signer | None) -> Recovered:
-    """Raises RollbackDetected when the ledger holds less, or other, than was signed; AuditError when it is damaged."""
+    """Raises RollbackDetected when the ledger holds less, or other, than was signed; AuditError when it is
+    damaged."""
     frontier = _trusted_frontier(ledger, origin, signer)
     mark = signer.mark if signer else None
     if mark is not None and mark.size <= frontier.size:
@@ -42,7 +44,8 @@ def recovered(ledger: Ledger, origin: str, signer: Signer | None) -> Recovered:
                 mark = None
         if mark is not None:
             raise RollbackDetected(
-                f"{mark.size} leaves were signed, and the store holds {frontier.size}: it was cut, or an old copy restored"
+                f"{mark.size} leaves were signed, and the store holds {frontier.size}:"
+                " it was cut, or an old copy restored"
             )
         return Recovered(frontier, _open_intents(ledger))
     except (ValueError, msgspec.DecodeError) as fault:
@@ -63,7 +66,7 @@ def _trusted_frontier(ledger: Ledger, origin: str, signer: Signer | None) -> Fro
     head = ledger.head()
     if head is None or head.end < frontier.size:
         raise RollbackDetected(
-            f"a checkpoint tells of {frontier.size} leaves, the store holds {head.end if head else 0}"
+            f"{frontier.size} leaves were signed, the store holds {head.end if head else 0}"
         )
     return frontier
 
@@ -94,7 +97,8 @@ def _open_intents(ledger: Ledger) -> dict[str, int]:
         return opened
     for bundle in ledger.bundles(head.oldest_open):
         for index, entry in enumerate(unpacked_entries(bundle.entries), bundle.first):
-            # Searching the bytes first: decoding every leaf of a long-lived call's lifetime costs five times as much.
+            # Searching the bytes first: decoding every leaf of a long-lived call's lifetime costs five times
+            # as much.
             if b'"kind":"intent"' in entry and (leaf := gist(entry)).kind == "intent":
                 opened[leaf.call] = index
             elif b'"kind":"outcome"' in entry and (leaf := gist(entry)).kind == "outcome":

@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962: hashing, a frontier to grow it, proofs. Pure; hashes are 32 raw bytes.
 
-`Frontier` keeps the log2(n) roots of the full subtrees, which is all that growing and the root need. Proofs are computed
-from the leaf hashes themselves.
+`Frontier` keeps the log2(n) roots of the full subtrees, which is all that growing and the root need. Proofs
+are computed from the leaf hashes themselves.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class Frontier:
 
 
 def _merged(level: Sequence[bytes]) -> bytes:
-    """The root of 2^k hashes. Pairs are cut from one buffer: a join and slices cost less than 2^k concatenations."""
+    """The root of 2^k hashes. Pairs are cut from one buffer: a join and slices cost less than 2^k
+    concatenations."""
     while len(level) > 1:
         pairs = b"".join(level)
         level = [sha256(b"\1" + pairs[at : at + 64]).digest() for at in range(0, len(pairs), 64)]
@@ -143,7 +144,8 @@ def _subproof(hashes: Sequence[bytes], old_size: int, *, whole: bool) -> list[by
 
 
 def extends(old_root: bytes, old_size: int, root: bytes, size: int, proof: Sequence[bytes]) -> bool:
-    """Whether `proof` shows that the tree of `size` only added to the one of `old_size`. *Spec:* RFC 9162 §2.1.4.2."""
+    """Whether `proof` shows that the tree of `size` only added to the one of `old_size`. *Spec:* RFC 9162
+    §2.1.4.2."""
     if not 0 < old_size <= size:
         return False
     if old_size == size:

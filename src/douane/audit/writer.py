@@ -1,20 +1,22 @@
 """The writer thread: takes what waits, grows the tree, commits, reports.
 
-One thread touches the ledger; the event loop only puts items into a queue and gets whole batches back. Nothing here waits
-for more work than there is: while one commit is on its way to the disk, the next batch gathers by itself.
+One thread touches the ledger; the event loop only puts items into a queue and gets whole batches back.
+Nothing here waits for more work than there is: while one commit is on its way to the disk, the next batch
+gathers by itself.
 
 The thread stops for good at the first fault. It never retries.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -32,7 +34,8 @@ _SPACE_CHECK_S = 1.0
 
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_pending: int = 8192
-    """Intents beyond this are refused at once; outcomes, of which there is at most one per intent, at twice as many."""
+    """Intents beyond this are refused at once; outcomes, of which there is at most one per intent, at twice
+    as many."""
     max_pending_bytes: int = 64 << 20
     max_batch_leaves: int = 256
     max_batch_bytes: int = 4 << 20
@@ -47,8 +50,7 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, gc=False):
     """A leaf on its way."""
 
-    future: Any
-    """asyncio.Future[int], or None when nobody waits."""
+    future: asyncio.Future[int] | None
     raw: bytes
     at_ns: int
     call: str
@@ -81,7 +83,8 @@ class Writer:
         reports: Reports,
     ) -> None:
         self.open_intents = open_intents
-        """Call id → index of its intent. Written by the thread alone; the loop may ask whether a call is in it."""
+        """Call id → index of its intent. Written by the thread alone; the loop may ask whether a call is in
+        it."""
         self._ledger = ledger
         self._origin = origin
         self._frontier = frontier
@@ -123,7 +126,8 @@ class Writer:
         self._wake.put(None)
 
     def halt(self) -> list[Item]:
-        """Take nothing more, and give back what was not seen to be committed. A commit under way may still succeed."""
+        """Take nothing more, and give back what was not seen to be committed. A commit under way may still
+        succeed."""
         with self._taking:
             self._halted = True
             waiting = [*self._taken, *self._pending]

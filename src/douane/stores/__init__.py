@@ -1,1 +1,2 @@
-"""State, behind promises (`ports`). A room that keeps something takes a promise; only `config.build` names a backend."""
+"""State, behind promises (`ports`). A room that keeps something takes a promise; only `config.build` names a
+backend."""

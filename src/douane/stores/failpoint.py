@@ -2,9 +2,9 @@
 
     DOUANE_FAILPOINTS='audit.before_commit=sleep:5; audit.after_ack=kill@10'
 
-Actions: `kill` (SIGKILL to oneself), `raise`, `sleep:SECONDS`, `enospc`, `eio`; `@N` acts on the N-th passage only, otherwise
-on every one. An unreadable specification stops the import: a test that arms nothing must not pass.
-Without the variable nothing is armed; hot places ask `ARMED` first.
+Actions: `kill` (SIGKILL to oneself), `raise`, `sleep:SECONDS`, `enospc`, `eio`; `@N` acts on the N-th passage
+only, otherwise on every one. An unreadable specification stops the import: a test that arms nothing must not
+pass. Without the variable nothing is armed; hot places ask `ARMED` first.
 
 *Precedent:* etcd's gofail.
 """

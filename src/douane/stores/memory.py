@@ -1,4 +1,5 @@
-"""The promises kept in memory: for tests, and for measuring what durability costs. Nothing survives the process."""
+"""The promises kept in memory: for tests, and for measuring what durability costs. Nothing survives the
+process."""
 
 from __future__ import annotations
 

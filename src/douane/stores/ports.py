@@ -1,7 +1,8 @@
 """What the rest of the house may ask of a store.
 
-`Ledger` is the promise that carries the audit: what `append` returned for survives a kill and a power cut, in order, and
-nothing is ever half there. It knows rows and bytes; that they form a Merkle tree is the business of `audit`.
+`Ledger` is the promise that carries the audit: what `append` returned for survives a kill and a power cut, in
+order, and nothing is ever half there. It knows rows and bytes; that they form a Merkle tree is the business
+of `audit`.
 
 A ledger blocks: it is called from one writer thread, never from the event loop.
 """
@@ -28,8 +29,8 @@ class StoreBusy(StoreError):
 class StoreFailed(StoreError):
     """The store could not do what it was asked, and must not be asked again.
 
-    After a failed fsync the kernel may have dropped the dirty pages and call the next fsync a success, so the only honest
-    continuation is to stop, reopen and see what is there. *Spec:* PostgreSQL, `data_sync_retry`.
+    After a failed fsync the kernel may have dropped the dirty pages and call the next fsync a success, so the
+    only honest continuation is to stop, reopen and see what is there. *Spec:* PostgreSQL, `data_sync_retry`.
     """
 
 
@@ -57,7 +58,8 @@ class Bundle(NamedTuple):
     hashes: bytes
     """n leaf hashes of 32 bytes."""
     payloads: bytes | None
-    """u32 big-endian length, 32 bytes of salt, body; n times; length 0 where there is none. None: no leaf has one."""
+    """u32 big-endian length, 32 bytes of salt, body; n times; length 0 where there is none. None: no leaf has
+    one."""
 
     @property
     def end(self) -> int:
@@ -115,7 +117,8 @@ class Ledger(Reading, Protocol):
         ...
 
     def save_checkpoint(self, checkpoint: StoredCheckpoint, instead_of: int | None = None) -> None:
-        """Keep `checkpoint`; the one of size `instead_of` goes in the same transaction. Raises StoreFailed."""
+        """Keep `checkpoint`; the one of size `instead_of` goes in the same transaction. Raises
+        StoreFailed."""
         ...
 
     def tidy(self, *, idle: bool) -> None:

@@ -1,8 +1,9 @@
 """The promises kept in one SQLite file.
 
-A bundle is one row and one autocommit statement: fewer steps mean fewer times that the writer thread gives the interpreter
-away and has to wait for it again. The connection that writes is the only one that moves the write-ahead log into the file,
-because two doing it is what the WAL-reset bug of SQLite before 3.51.3 needed; readers open the file read-only.
+A bundle is one row and one autocommit statement: fewer steps mean fewer times that the writer thread gives
+the interpreter away and has to wait for it again. The connection that writes is the only one that moves the
+write-ahead log into the file, because two doing it is what the WAL-reset bug of SQLite before 3.51.3 needed;
+readers open the file read-only.
 
 Not here: retrying. After an I/O error the ledger is dead, and says so to every later call.
 """
@@ -14,7 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol, cast
 
 import apsw
 
@@ -30,10 +31,11 @@ WAL_IDLE_BYTES = 1 << 20
 _SCHEMA = """
 PRAGMA page_size=8192;
 CREATE TABLE IF NOT EXISTS bundle(first INTEGER PRIMARY KEY, n INTEGER NOT NULL, at_ns INTEGER NOT NULL,
-  oldest_open INTEGER NOT NULL, root BLOB NOT NULL, entries BLOB NOT NULL, hashes BLOB NOT NULL, payloads BLOB) STRICT;
-CREATE TABLE IF NOT EXISTS checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL, frontier BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS actor(pseudonym TEXT PRIMARY KEY, subject TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS spent(token TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  oldest_open INTEGER NOT NULL, root BLOB NOT NULL, entries BLOB NOT NULL, hashes BLOB NOT NULL, payloads
+  BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL, frontier BLOB NOT NULL)
+STRICT; CREATE TABLE IF NOT EXISTS actor(pseudonym TEXT PRIMARY KEY, subject TEXT NOT NULL) STRICT, WITHOUT
+ROWID; CREATE TABLE IF NOT EXISTS spent(token TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO bundle VALUES(?,?,?,?,?,?,?,?)"
 _ROWS = {"actor": "INTO actor VALUES(?,?)", "spent": "INTO spent VALUES(?)"}
@@ -43,14 +45,31 @@ def _require_sound_sqlite() -> None:
     version = apsw.sqlite_lib_version()
     if tuple(int(part) for part in version.split(".")) < OLDEST_SQLITE:
         raise StoreFailed(
-            f"SQLite {version} can damage the audit file (WAL-reset bug); 3.51.3 or newer is needed: reinstall apsw"
+            f"SQLite {version} can damage the audit file (WAL-reset bug): 3.51.3 is needed, reinstall apsw"
         )
+
+
+class _Cursor(Protocol):
+    def __iter__(self) -> Iterator[Any]: ...
+
+    @property
+    def get(self) -> Any: ...
+
+
+class _Db(Protocol):
+    """What we use of apsw.Connection, whose own types need Python 3.12."""
+
+    def execute(self, statements: str, bindings: Sequence[object] = (), /) -> _Cursor: ...
+    def wal_checkpoint(self, dbname: None = None, mode: int = 0) -> tuple[int, int]: ...
+    def config(self, op: int, value: int, /) -> int: ...
+    def set_busy_timeout(self, milliseconds: int) -> None: ...
+    def close(self) -> None: ...
 
 
 class _Queries:
     """The reading half, over one connection."""
 
-    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+    def __init__(self, path: Path, connection: _Db) -> None:
         self._path = path
         self._db = connection
 
@@ -59,7 +78,8 @@ class _Queries:
 
     def bundles(self, first: int = 0) -> Iterator[Bundle]:
         return self._rows(
-            "SELECT * FROM bundle WHERE first >= coalesce((SELECT max(first) FROM bundle WHERE first <= ?), 0) ORDER BY first",
+            "SELECT * FROM bundle WHERE first >="
+            " coalesce((SELECT max(first) FROM bundle WHERE first <= ?), 0) ORDER BY first",
             (first,),
         )
 
@@ -108,11 +128,11 @@ class SqliteReader(_Queries):
         """Raises StoreFailed: no such file, or not one of ours."""
         _require_sound_sqlite()
         with _Reported(path):
-            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            connection = cast("_Db", apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
             connection.set_busy_timeout(1000)
             super().__init__(path, connection)
             try:
-                connection.execute("SELECT 1 FROM bundle LIMIT 1").fetchall()
+                _ = connection.execute("SELECT 1 FROM bundle LIMIT 1").get
             except apsw.Error:
                 connection.close()
                 raise
@@ -124,7 +144,8 @@ class SqliteLedger(_Queries):
     def __init__(self, path: Path, *, vfs: str | None = None, exclusive: bool = False) -> None:
         """Open or create `path` (mode 0600).
 
-        Raises StoreBusy at once when another process has it, StoreFailed when it cannot be opened or is no ledger.
+        Raises StoreBusy at once when another process has it, StoreFailed when it cannot be opened or is no
+        ledger.
         """
         _require_sound_sqlite()
         self._dead: str | None = None
@@ -201,13 +222,15 @@ class SqliteLedger(_Queries):
 
     def _died(self, fault: Exception) -> StoreFailed:
         self._dead = f"{self._path.name}: {type(fault).__name__}: {fault}"
+        # Closing would move the log into the file, taking frames for written that the kernel dropped.
+        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return StoreFailed(self._dead)
 
 
-def _connected(path: Path, vfs: str | None, exclusive: bool) -> apsw.Connection:
+def _connected(path: Path, vfs: str | None, exclusive: bool) -> _Db:
     if vfs is None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = apsw.Connection(str(path), vfs=vfs)
+    connection = cast("_Db", apsw.Connection(str(path), vfs=vfs))
     try:
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -239,7 +262,8 @@ def _claim(lock: Path) -> IO[str]:
         holder = file.read().strip() or "unknown"
         file.close()
         raise StoreBusy(
-            f"{lock.parent} is in use by process {holder}: stop that gateway, or give this one a data directory of its own"
+            f"{lock.parent} is in use by process {holder}:"
+            " stop that gateway, or give this one a data directory of its own"
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))
