@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import uvloop
 from census import MARK, descriptors, marked, nothing_left, until
 from ear import Ear
 
@@ -19,13 +18,6 @@ from douane.transports.link import LinkClosed
 
 HOSTILE = str(Path(__file__).parents[1] / "hostile" / "server.py")
 MIB = 1024 * 1024
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    if request.param == "uvloop":
-        return uvloop.EventLoopPolicy()
-    return asyncio.DefaultEventLoopPolicy()
 
 
 def hostile(mark: str, *modes: str) -> Command:

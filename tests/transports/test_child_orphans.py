@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import uvloop
 from census import MARK, marked, new_mark, nothing_left, until
 from ear import Ear
 
@@ -40,13 +39,6 @@ asyncio.run(main())
 """
 
 shapes = pytest.mark.parametrize("shape", SHAPES)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    if request.param == "uvloop":
-        return uvloop.EventLoopPolicy()
-    return asyncio.DefaultEventLoopPolicy()
 
 
 @shapes

@@ -15,9 +15,9 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return [*pieces, data]
 
 
-streams = st.lists(
-    st.sampled_from([b"a", b"{}", b"\n", b"\r\n", b"\r", b"abcdefgh", b"\n\n"]), max_size=30
-).map(b"".join)
+streams = st.lists(st.sampled_from([b"a", b"{}", b"\n", b"\r\n", b"\r", b"abcdefgh", b"\n\n"]), max_size=30).map(
+    b"".join
+)
 
 
 @given(streams, st.lists(st.integers(0, 7), max_size=40), st.integers(1, 12))

@@ -14,6 +14,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
+from typing import cast
 
 from douane.transports.lines import DEFAULT_MAX_FRAME_BYTES, Lines
 from douane.transports.link import Link, LinkClosed, OnClose, OnFrame
@@ -48,9 +49,7 @@ async def serve_unix(
         return _StreamLink(Lines(max_frame_bytes), max_unread_bytes, links, on_link)
 
     listening = _listen(path)
-    return UnixServer(
-        path, await asyncio.get_running_loop().create_unix_server(accept, sock=listening), links
-    )
+    return UnixServer(path, await asyncio.get_running_loop().create_unix_server(accept, sock=listening), links)
 
 
 async def connect_unix(
@@ -118,9 +117,9 @@ class _StreamLink(asyncio.Protocol):
         self._lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.pause_reading()
+        # uvloop's transports have the shape of asyncio's, but not the class.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.pause_reading()
         self._siblings.add(self)
         if self._on_link is not None:
             self._on_link(self)
