@@ -131,16 +131,16 @@ class AuditLog:
         return self
 
     def write(
-        self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = ()
+        self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = (), *, keep: bool = True
     ) -> asyncio.Future[int]:
         """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of
         `also`.
 
-        Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere
+        Without `keep` only its commitment stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere
         when a row of `also` had to be new and was not (then nothing was written).
         """
         future = self._loop.create_future()
-        self._stage(leaf, payload, also, future)
+        self._stage(leaf, payload, also, future, keep)
         return future
 
     def enqueue(self, leaf: Leaf, payload: bytes | None = None) -> None:
@@ -174,7 +174,12 @@ class AuditLog:
     # For every leaf.
 
     def _stage(
-        self, leaf: Leaf, payload: bytes | None, also: tuple[Row, ...], future: asyncio.Future[int] | None
+        self,
+        leaf: Leaf,
+        payload: bytes | None,
+        also: tuple[Row, ...],
+        future: asyncio.Future[int] | None,
+        keep: bool = True,
     ) -> None:
         if ARMED:
             failpoint("audit.before_stage")
@@ -195,8 +200,10 @@ class AuditLog:
                 self._require_empty()
             salt, commitment = self._salts.commit(payload)
             leaf.commit(commitment, size)
+            if not keep and isinstance(leaf, Intent | Outcome):
+                leaf.bare, payload = True, b""
             raw = encode(leaf)
-            self._pending_bytes += size
+            self._pending_bytes += len(payload)
             salted = (salt, payload)
         else:
             raw = encode(leaf)

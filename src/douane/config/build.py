@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from .. import __version__
@@ -29,7 +30,7 @@ from ..sdk.session import Noted, Session
 from ..stores.ports import Ledger
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_server
-from ..transports.address import Reach, literal_reach
+from ..transports.address import Reach, judge
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import HttpClient, Origin
 from ..transports.http_guard import Guard
@@ -288,6 +289,17 @@ def _by_command(
     return open_session
 
 
+def _reach_of(host: str) -> Reach:
+    """What a name may resolve to when nothing is said: public addresses; a literal one stands for itself."""
+    if host == "localhost":
+        return Reach.LOOPBACK
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return Reach.PUBLIC
+    return next((reach for reach in Reach if judge(ip, reach) is None), Reach.PUBLIC)
+
+
 def _by_url(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
 ) -> Callable[[Noted], Awaitable[Session]]:
@@ -297,7 +309,7 @@ def _by_url(
     except ValueError as exc:
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
-    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else literal_reach(origin.host)
+    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else _reach_of(origin.host)
     client = HttpClient(reach=reach)
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]

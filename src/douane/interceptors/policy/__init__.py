@@ -13,11 +13,11 @@ from ...protocol.outcome import Outcome, Refused
 from ...registry.catalog import Kind
 from ...registry.marks import Marks
 from ...wire.codes import METHOD_NOT_FOUND, POLICY_DENIED
-from .files import PolicyFiles
+from .files import PolicyFiles, default_policy
 from .permits import append_permit, permit_text
 from .rules import Decision, PolicyError, Rules, Subject, context_of
 
-__all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "make", "permit_text"]
+__all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "default_policy", "make", "permit_text"]
 
 ACTIONS: dict[str, tuple[str, str, Kind]] = {
     "tools/call": ("call", "Tool", "tools"),
