@@ -30,8 +30,8 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Pseudonym of the subject (`Pseudonyms`)."""
     args_c: str = ""
     args_n: int = 0
-    bare: bool = False
-    """The payload itself is not kept, only what it was committed to with."""
+    bare: int = 0
+    """1: the payload itself is not kept, only its commitment."""
     call: str
     client: str = ""
     decision: str = ""
@@ -71,7 +71,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     args_c: str = ""
     args_n: int = 0
     attempts: int = 0
-    bare: bool = False
+    bare: int = 0
     call: str
     cause: str = ""
     client: str = ""
@@ -157,7 +157,7 @@ class Gist(msgspec.Struct):
     kind: str
     v: int
     t: str
-    bare: bool = False
+    bare: int = 0
     call: str = ""
     log: str = ""
     status: str = ""

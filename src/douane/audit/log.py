@@ -201,7 +201,7 @@ class AuditLog:
             salt, commitment = self._salts.commit(payload)
             leaf.commit(commitment, size)
             if not keep and isinstance(leaf, Intent | Outcome):
-                leaf.bare, payload = True, b""
+                leaf.bare, payload = 1, b""
             raw = encode(leaf)
             self._pending_bytes += len(payload)
             salted = (salt, payload)
