@@ -1,22 +1,22 @@
-"""`douane`: the verbs, and what they share."""
+"""`douane`: the verbs. Each lives in a module of its name; what is heavy is imported when a verb runs."""
 
 import sys
-from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import __version__
+from . import allow, audit, call, config, doctor, list_, stdio, up
 from .faults import EXITS, Fault, report
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="douane",
-    help="Customs for the Model Context Protocol: a gateway through which every call shows its papers, is inspected, and is written down.",
-    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()),
+    help="Customs for the Model Context Protocol: a gateway through which every call shows its papers, is inspected,"
+    " and is written down.",
+    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()) + ".",
     no_args_is_help=True,
-    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 
@@ -29,26 +29,30 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")] = False,
-) -> None:
-    """Shared by all verbs."""
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None: ...
 
 
-def _lazily(module: str, function: str) -> Any:
-    return getattr(import_module(f".{module}", __package__), function)
-
-
-for _verb in ("up", "stdio", "call", "list", "allow", "config", "audit", "doctor"):
-    import_module(f".{_verb}", __package__).register(app)
+app.command("up")(up.up)
+app.command("stdio")(stdio.stdio)
+app.command("list")(list_.list_)
+app.command("call")(call.call)
+app.command("allow")(allow.allow)
+app.command("doctor")(doctor.doctor)
+app.add_typer(config.app, name="config")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
-    """The entry point. Every fault that is not ours ends here, as one message and an exit code."""
+    """The entry point. Every fault ends here, as one message and an exit code."""
     try:
         app()
     except Fault as fault:
         report(fault)
         sys.exit(fault.code)
-
-
-_ = _lazily
+    except BrokenPipeError:
+        # Whoever read our output has gone (`douane list | head`): nothing is left to say.
+        sys.stderr.close()
+        sys.exit(0)

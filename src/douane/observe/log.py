@@ -20,7 +20,7 @@ class _Stream(logging.StreamHandler[TextIO]):
 
     dropped = 0
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging calls
+    def handleError(self, record: logging.LogRecord) -> None:
         self.dropped += 1
 
 

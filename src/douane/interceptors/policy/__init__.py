@@ -50,7 +50,7 @@ def make(rules: Callable[[], Rules], marks: Marks) -> Gate:
         if now.reads_context:
             return _asked(now, call, marks)
         who = call.principal
-        key = (who.subject, who.tenant, who.groups, call.method, call.upstream, call.name)
+        key = (who.subject, who.tenant, who.groups, call.method, call.upstream, call.target)
         decision = kept.get(key)
         if decision is None:
             if len(kept) >= _MAX_KEPT:
@@ -83,7 +83,7 @@ def _asked(rules: Rules, call: Call, marks: Marks) -> Decision:
         type_, kind = "Resource", "resourceTemplates"
     reads = marks.reads("resources" if kind == "resourceTemplates" else kind, upstream, name)
     who = call.principal
-    subject = Subject(who.subject, who.groups, who.tenant, action, type_, upstream, name, reads)
+    subject = Subject(who.subject, who.groups, who.tenant, action, type_, call.target or "", upstream, name, reads)
     context = {**context_of(call.params.get("arguments")), "client": who.client, "conversation": call.conversation}
     return rules.ask(subject, context)
 
