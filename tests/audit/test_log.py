@@ -88,7 +88,7 @@ async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() ->
 
 async def test_a_batch_ends_at_its_bytes_too() -> None:
     ledger = HeldLedger()
-    log = await opened(ledger, settings=msgspec.structs.replace(ROOMY, max_batch_bytes=1000))
+    log = await opened(ledger, settings=msgspec.structs.replace(ROOMY, max_batch_bytes=1300))
     ledger.gate.clear()
     ledger.entered.clear()
     written = [log.write(intent("c0"))]

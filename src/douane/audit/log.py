@@ -25,7 +25,7 @@ from douane.audit.actor import Pseudonyms
 from douane.audit.checkpoint import Signer
 from douane.audit.entry import VERSION, Epoch, Intent, Leaf, Outcome, encode
 from douane.audit.errors import AuditBusy, AuditError, AuditSealed
-from douane.audit.payload import Salts
+from douane.audit.payload import Salts, packed_payload
 from douane.audit.recover import Recovered, recovered
 from douane.audit.writer import LOW_SPACE, AuditSettings, Item, Reports, Writer
 from douane.stores.failpoint import ARMED, failpoint
@@ -188,7 +188,7 @@ class AuditLog:
         leaf.v = VERSION
         leaf.log = self._origin
         leaf.t = self._now_text
-        salted = None
+        record = None
         if payload is not None:
             size = len(payload)
             if self._pending_bytes + size > self._settings.max_pending_bytes:
@@ -196,8 +196,8 @@ class AuditLog:
             salt, commitment = self._salts.commit(payload)
             leaf.commit(commitment, size)
             raw = encode(leaf)
-            self._pending_bytes += size
-            salted = (salt, payload)
+            record = packed_payload(salt, payload)
+            self._pending_bytes += len(record)
         else:
             raw = encode(leaf)
         if self._new_rows:
@@ -206,7 +206,7 @@ class AuditLog:
         if not self.pending:
             self._waiting_since_s = self._loop.time()
         self.pending += 1
-        self._writer.put(Item(future, raw, now_ms * 1_000_000, call, does, salted, also))
+        self._writer.put(Item(future, raw, now_ms * 1_000_000, call, does, record, also))
         if ARMED:
             failpoint("audit.after_stage")
 
@@ -268,7 +268,7 @@ class AuditLog:
         self.pending -= len(items)
         self._waiting_since_s = self._loop.time()
         if self._pending_bytes:
-            self._pending_bytes -= sum(len(item.payload[1]) for item in items if item.payload is not None)
+            self._pending_bytes -= sum([len(item.payload) for item in items if item.payload is not None])
 
     def _space(self, low: bool) -> None:
         if self._final:
