@@ -5,8 +5,8 @@ are on the disk. When that cannot be promised the log is *sealed*: everything th
 half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
     open ⇄ degraded    commits take longer than `degraded_after_s`
-    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback;
-    closed open ⇄ sealed      little disk space; outcomes of calls already sent are still written
+    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback
+    open ⇄ sealed      little disk space; outcomes of calls already sent are still written
 
 Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
 there.
@@ -290,7 +290,9 @@ class AuditLog:
         if now_s - self._watched_s > 2 * _TICK_S:
             # The loop or the whole process stood still; what the thread reported meanwhile may come after
             # this timer.
-            self._waiting_since_s = now_s
+            # One more tick, no more: a loop that often stalls must not keep callers waiting for ever.
+            grace_since_s = now_s - self._settings.sealed_after_s + _TICK_S
+            self._waiting_since_s = max(self._waiting_since_s, grace_since_s)
         self._watched_s = now_s
         waited_s = now_s - self._waiting_since_s if self.pending else 0.0
         if waited_s > self._settings.sealed_after_s:
