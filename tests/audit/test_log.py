@@ -383,12 +383,13 @@ async def test_an_old_copy_is_not_opened(tmp_path: Path) -> None:
 
 
 async def test_another_history_of_the_same_length_is_not_opened(tmp_path: Path) -> None:
-    for key in ("ours", "theirs"):
-        (tmp_path / key).mkdir()
+    (tmp_path / "ours").mkdir()
     ours = await opened(MemoryLedger(), signer_in(tmp_path / "ours"))
+    await write_call(ours, "ours")
     await ours.aclose()
     forged = MemoryLedger()
     theirs = await opened(forged)
+    await write_call(theirs, "theirs")
     await theirs.aclose()
     forged._checkpoints.clear()  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(RollbackDetected, match="not those that were signed"):
