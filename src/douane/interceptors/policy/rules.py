@@ -127,9 +127,9 @@ def _request(subject: Subject, context: Mapping[str, Any]) -> dict[str, Any]:
 
 def _entities(subject: Subject) -> list[dict[str, Any]]:
     groups = [_uid("Group", group) for group in sorted(subject.groups)]
-    server = _uid("Server", subject.upstream)
+    within = [] if subject.kind == "Server" else [_uid("Server", subject.upstream)]
     facts = {"server": subject.upstream, "name": subject.name, "reads": subject.reads}
     return [
         {"uid": _uid("User", subject.principal), "attrs": {"tenant": subject.tenant}, "parents": groups},
-        {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": [server]},
+        {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": within},
     ]
