@@ -35,9 +35,7 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
     decision: str = ""
     digest: str = ""
     """Of the tool's definition, as resolved."""
-    kind: Literal["intent"] = msgspec.field(
-        default_factory=lambda: "intent"
-    )  # a factory's value is never left out
+    kind: Literal["intent"] = msgspec.field(default_factory=lambda: "intent")  # a factory's value is never left out
     log: str = ""
     method: str = ""
     policy: str = ""

@@ -113,9 +113,7 @@ class AuditLog:
             ledger.close()
             raise
         size, root = found.frontier.size, found.frontier.root()
-        self = cls(
-            ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings
-        )
+        self = cls(ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings)
         self._writer.start()
         self._watch()
         try:
@@ -127,9 +125,7 @@ class AuditLog:
             raise
         return self
 
-    def write(
-        self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = ()
-    ) -> asyncio.Future[int]:
+    def write(self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = ()) -> asyncio.Future[int]:
         """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of `also`.
 
         Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere when a row of `also`
@@ -286,9 +282,7 @@ class AuditLog:
         self._watched_s = now_s
         waited_s = now_s - self._waiting_since_s if self.pending else 0.0
         if waited_s > self._settings.sealed_after_s:
-            self._seal(
-                f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs"
-            )
+            self._seal(f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs")
             return
         if waited_s > self._settings.degraded_after_s:
             self._degrade(waited_s)
@@ -315,8 +309,7 @@ class AuditLog:
         at_once = self._settings.max_batch_leaves
         for at in range(0, len(calls), at_once):
             closing = (
-                Outcome(call=call, status="unknown", cause="crash", sent="unknown")
-                for call in calls[at : at + at_once]
+                Outcome(call=call, status="unknown", cause="crash", sent="unknown") for call in calls[at : at + at_once]
             )
             await asyncio.gather(*[self.write(outcome) for outcome in closing])
 

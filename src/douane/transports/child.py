@@ -61,9 +61,7 @@ async def spawn(
             await supervisor.ready
     except TimeoutError:
         await link.aclose()
-        raise SpawnFailed(
-            f"cannot start {command.argv[0]!r}: nothing within {_SPAWN_DEADLINE_S:g} s"
-        ) from None
+        raise SpawnFailed(f"cannot start {command.argv[0]!r}: nothing within {_SPAWN_DEADLINE_S:g} s") from None
     except BaseException:
         await link.aclose()
         raise
@@ -94,9 +92,7 @@ class ChildLink:
             max_pending_bytes=_MAX_UNREAD_BYTES,
             on_broken=lambda: self._quits("closed its standard input"),
         )
-        self._stdout = ReadPipe(
-            ends.stdout, self._on_stdout, lambda: self._quits("closed its standard output")
-        )
+        self._stdout = ReadPipe(ends.stdout, self._on_stdout, lambda: self._quits("closed its standard output"))
         self._stderr = ReadPipe(ends.stderr, last_words.feed, last_words.end)
         self._stderr.start()
         supervisor.on_exit = self._exited
@@ -180,15 +176,11 @@ class ChildLink:
         # At 1, 10, 100, …: a server that logs to the wrong stream must not fill ours.
         if str(self.noise).strip("0") == "1":
             shown = printable(line[:_NOISE_SHOWN_CHARS])
-            log.warning(
-                "%s: not a message on its standard output (%d so far): %s", self._name, self.noise, shown
-            )
+            log.warning("%s: not a message on its standard output (%d so far): %s", self._name, self.noise, shown)
 
     def _quits(self, what: str) -> None:
         if self._why_closed is None and self._quitting is None:
-            self._quitting = self._loop.call_later(
-                _LAST_WORDS_S, self._end_with_last_words, f"the child {what}"
-            )
+            self._quitting = self._loop.call_later(_LAST_WORDS_S, self._end_with_last_words, f"the child {what}")
 
     def _exited(self) -> None:
         # What it wrote before its end is in the pipes now, and comes before the news of its end.

@@ -90,9 +90,7 @@ def _close(fds: list[int]) -> None:
 class Supervisor:
     """A running shim."""
 
-    def __init__(
-        self, command: Command, process: subprocess.Popen[bytes], *, control: int, status: int
-    ) -> None:
+    def __init__(self, command: Command, process: subprocess.Popen[bytes], *, control: int, status: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._name = command.argv[0]
         self._process = process

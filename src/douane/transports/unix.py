@@ -48,9 +48,7 @@ async def serve_unix(
         return _StreamLink(Lines(max_frame_bytes), max_unread_bytes, links, on_link)
 
     listening = _listen(path)
-    return UnixServer(
-        path, await asyncio.get_running_loop().create_unix_server(accept, sock=listening), links
-    )
+    return UnixServer(path, await asyncio.get_running_loop().create_unix_server(accept, sock=listening), links)
 
 
 async def connect_unix(
