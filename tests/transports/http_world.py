@@ -1,7 +1,6 @@
 """The world around the HTTP server and client: both event loops, raw sockets, a scripted peer, a census at the end."""
 
 import asyncio
-import functools
 import gc
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -46,8 +45,8 @@ def on_both_loops(story: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         assert complaints == []
         assert {line.split()[0] for line in descriptors()} == {line.split()[0] for line in before}
 
-    functools.update_wrapper(told, story)
-    del told.__wrapped__  # pytest would look through it
+    # Not functools.wraps: pytest would look through it.
+    told.__name__, told.__doc__, told.__module__ = story.__name__, story.__doc__, story.__module__
     ours = inspect.Parameter("loop_factory", inspect.Parameter.KEYWORD_ONLY)
     told.__signature__ = inspect.Signature([*inspect.signature(story).parameters.values(), ours])  # pyright: ignore[reportFunctionMemberAccess]
     loops = pytest.mark.parametrize(

@@ -153,7 +153,7 @@ async def test_a_stream_is_chunked_and_the_connection_lives_on() -> None:
 @on_both_loops
 async def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     async with serving(streaming) as server:
-        heard = await exchange(server.port, b"GET / HTTP/1.0\r\nHost: good\r\n\r\n")
+        heard = await exchange(server.port, b"GET / HTTP/1.0\r\nHost: good\r\nX: HTTP/1.1\r\n\r\n")
         assert b"transfer-encoding" not in heard
         assert heard.endswith(b"\r\n\r\ndata: 1\n\ndata: 2\n\n")
 

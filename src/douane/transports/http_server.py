@@ -276,7 +276,7 @@ class _Connection(asyncio.Protocol):
             raise Malformed(f"a request body may have {limits.max_body_bytes} bytes", 413)
         request.client = self._client
         self._keep_alive = keep_alive
-        self.chunks = keep_alive or b" HTTP/1.1\r\n" in head
+        self.chunks = keep_alive or head[: head.find(b"\r\n")].endswith(b"/1.1")
         if length >= 0 and len(data) - end >= length:
             if length:
                 request.body = data[end : end + length]
