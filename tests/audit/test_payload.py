@@ -41,16 +41,11 @@ def test_entries_come_back(leaves: list[bytes]) -> None:
 
 @given(st.lists(PAYLOAD, max_size=6))
 def test_payloads_come_back(payloads: list[tuple[bytes, bytes] | None]) -> None:
-    assert (
-        list(unpacked_payloads(b"".join(packed_payload(*p) if p else NO_PAYLOAD for p in payloads)))
-        == payloads
-    )
+    assert list(unpacked_payloads(b"".join(packed_payload(*p) if p else NO_PAYLOAD for p in payloads))) == payloads
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=4), st.data())
-def test_a_bundle_cut_short_is_refused_after_what_could_be_read(
-    leaves: list[bytes], data: st.DataObject
-) -> None:
+def test_a_bundle_cut_short_is_refused_after_what_could_be_read(leaves: list[bytes], data: st.DataObject) -> None:
     raw = packed_entries(leaves)
     cut = data.draw(st.integers(1, len(leaves[-1]) + 1))
     read: list[bytes] = []

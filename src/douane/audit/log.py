@@ -116,9 +116,7 @@ class AuditLog:
             ledger.close()
             raise
         size, root = found.frontier.size, found.frontier.root()
-        self = cls(
-            ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings
-        )
+        self = cls(ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings)
         self._writer.start()
         self._watch()
         try:
@@ -133,11 +131,11 @@ class AuditLog:
     def write(
         self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = (), *, keep: bool = True
     ) -> asyncio.Future[int]:
-        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of
-        `also`.
+        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of `also`.
 
-        Without `keep` only its commitment stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere
-        when a row of `also` had to be new and was not (then nothing was written).
+        Without `keep` only the commitment to the payload stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the
+        future raises AuditSealed, or AlreadyThere when a row of `also` had to be new and was not (then nothing was
+        written).
         """
         future = self._loop.create_future()
         self._stage(leaf, payload, also, future, keep)
@@ -229,9 +227,7 @@ class AuditLog:
     def _require_empty(self) -> None:
         """One payload larger than the limit may wait alone."""
         if self._pending_bytes:
-            raise AuditBusy(
-                f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment"
-            )
+            raise AuditBusy(f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment")
 
     def _time(self, now_ms: int) -> str:
         second, ms = divmod(now_ms, 1000)
@@ -303,9 +299,7 @@ class AuditLog:
         self._watched_s = now_s
         waited_s = now_s - self._waiting_since_s if self.pending else 0.0
         if waited_s > self._settings.sealed_after_s:
-            self._seal(
-                f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs"
-            )
+            self._seal(f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs")
             return
         if waited_s > self._settings.degraded_after_s:
             self._degrade(waited_s)
@@ -332,8 +326,7 @@ class AuditLog:
         at_once = self._settings.max_batch_leaves
         for at in range(0, len(calls), at_once):
             closing = (
-                Outcome(call=call, status="unknown", cause="crash", sent="unknown")
-                for call in calls[at : at + at_once]
+                Outcome(call=call, status="unknown", cause="crash", sent="unknown") for call in calls[at : at + at_once]
             )
             await asyncio.gather(*[self.write(outcome) for outcome in closing])
 

@@ -89,8 +89,4 @@ def unpacked_payloads(raw: bytes) -> Iterator[tuple[bytes, bytes] | None]:
         at += 4 + length
         if at > len(raw) or 0 < length < SALT_BYTES:
             raise ValueError("a payload's length does not fit its bundle")
-        yield (
-            (raw[at - length : at - length + SALT_BYTES], raw[at - length + SALT_BYTES : at])
-            if length
-            else None
-        )
+        yield ((raw[at - length : at - length + SALT_BYTES], raw[at - length + SALT_BYTES : at]) if length else None)
