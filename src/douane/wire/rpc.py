@@ -137,8 +137,9 @@ def _read_error(id_: Id | None, raw: Any) -> Error:
 
 def _refuse_odd_case(value: dict[str, Any], id_: Id | None) -> None:
     for key in value.keys() - _MEMBERS:
-        if key.lower() in _MEMBERS:
-            raise FrameError(f'member names are lower case: "{key.lower()}"', INVALID_REQUEST, id_)
+        # Full folding: Go's encoding/json reads the long s and the Kelvin sign as s and k.
+        if key.casefold() in _MEMBERS:
+            raise FrameError(f'member names are lower case: "{key.casefold()}"', INVALID_REQUEST, id_)
 
 
 def _head(id_: Id | None) -> bytes:
