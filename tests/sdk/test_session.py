@@ -141,11 +141,11 @@ async def test_progress_never_shortens_what_was_given() -> None:
         asked.progress(1)
         asyncio.get_running_loop().call_later(0.2, asked.answer, {"tools": []})
 
-    async with Server(tools__list=noisy, tools__call=noisy) as server:
-        async with session(server, max_deadline_s=0.05) as opened:
-            deadline_s = asyncio.get_running_loop().time() + BOUND_S
-            assert isinstance(await opened.ask("tools/list", {}, deadline_s), rpc.Response)
-            assert isinstance(await run(opened), Complete)
+    given = Server(tools__list=noisy, tools__call=noisy)
+    async with given as server, session(server, max_deadline_s=0.05) as opened:
+        deadline_s = asyncio.get_running_loop().time() + BOUND_S
+        assert isinstance(await opened.ask("tools/list", {}, deadline_s), rpc.Response)
+        assert isinstance(await run(opened), Complete)
 
 
 async def test_only_who_wants_progress_hears_it_under_no_token_of_ours() -> None:
