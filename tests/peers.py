@@ -132,6 +132,11 @@ class Server:
             self._dropping.add(task)
             task.add_done_callback(self._dropping.discard)
 
+    async def lose_lines(self) -> None:
+        """Die at once: the other ends cannot send any more, and have not been told yet."""
+        for link in tuple(self._open):
+            await link.aclose()
+
     def tell(self, method: str, params: Json | None = None) -> None:
         """A notification that belongs to no call, on every line."""
         for link in self._open:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,6 +28,8 @@ class House:
         self._news = asyncio.Event()
         self.catalog.on_change.append(self._on_change)
         self.starts = 0
+        self.faults: list[Exception] = []
+        """What opening raises, one after the other."""
         self.upstream = Upstream(
             "files",
             self.open_session,
@@ -39,6 +42,8 @@ class House:
 
     async def open_session(self, noted: Noted) -> Session:
         self.starts += 1
+        if self.faults:
+            raise self.faults.pop(0)
         return await open_line(
             self.server.open, client={"name": "t"}, noted=noted, start_timeout_s=0.3, patience_s=0.02
         )
@@ -130,21 +135,14 @@ async def test_it_is_tried_again_with_growing_pauses_and_comes_back_by_itself() 
     async with house(Server(initialize=failing)) as at:
         await at.listed(["files_echo"])
         assert at.upstream.state == "up"
-        pauses = [after - before for before, after in zip(attempts, attempts[1:], strict=False)]
+        pauses = [after - before for before, after in pairwise(attempts)]
         assert all(got >= least for got, least in zip(pauses, (0.016, 0.032, 0.064, 0.08), strict=True))
         assert at.catalog.missing == {}
 
 
 async def test_a_fault_nobody_expected_is_a_start_that_failed() -> None:
     async with house(Server(), started=False) as at:
-        good, bad = at.open_session, [OSError("too many open files"), KeyError("surprise")]
-
-        async def open_session(noted: Noted) -> Session:
-            if bad:
-                raise bad.pop(0)
-            return await good(noted)
-
-        at.upstream._open_session = open_session  # pyright: ignore[reportPrivateUsage]
+        at.faults = [OSError("too many open files"), KeyError("surprise")]
         await asyncio.wait_for(at.upstream.start(), BOUND_S)
         assert at.upstream.state == "down"
         assert "too many open files" not in repr(await at.run())
@@ -167,23 +165,15 @@ async def test_a_call_is_never_sent_twice() -> None:
         assert at.server.methods().count("tools/call") <= 10
 
 
-async def test_what_was_surely_not_sent_is_tried_once_more_and_noted() -> None:
-    async with house(Server()) as at:
+async def test_what_was_surely_not_sent_is_sent_once_more_to_the_server_that_was_started_again() -> None:
+    async with house(Server(), replace(TIMES, steady_s=0.0)) as at:
         asked = at.call()
         ears = Ears(asked)
-        session = at.upstream.session
-        assert session is not None
-
-        class Unsent:
-            welcome, ended = session.welcome, session.ended
-
-            async def __call__(self, call: Call, emit: Any) -> Outcome:
-                return Failed(1502, "upstream: gone", "no")
-
-        at.upstream._session = Unsent()  # type: ignore[assignment] # pyright: ignore
-        outcome = await at.upstream(asked, ears.emit)
-        assert outcome == Failed(1502, "upstream: gone", "no")
+        await at.server.lose_lines()
+        outcome = await asyncio.wait_for(at.upstream(asked, ears.emit), BOUND_S)
+        assert isinstance(outcome, Complete)
         assert ears.trail.notes == {"attempts": 2}
+        assert (at.server.lines, at.server.methods().count("tools/call")) == (2, 1)
 
 
 async def test_one_that_nobody_uses_is_stopped_and_started_again_on_demand() -> None:

@@ -30,8 +30,6 @@ State = Literal["asleep", "starting", "up", "down", "closed"]
 
 _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
 _OUR_FAULT = "a fault of the gateway; its log says more"
-_STEADY_S = 10.0
-"""A session that lived this long was a good one: the next start is not a repetition."""
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -44,6 +42,8 @@ class Times(msgspec.Struct, frozen=True):
     refresh_s: float = 300.0
     """Lists are read again after this long, for servers that do not tell of changes."""
     idle_stop_s: float = 900.0
+    steady_s: float = 10.0
+    """A session that lived this long was a good one: the next start is not a repetition."""
 
 
 class Upstream:
@@ -112,6 +112,8 @@ class Upstream:
                 if not (isinstance(outcome, Failed) and outcome.sent == "no" and attempt == 1):
                     return outcome
                 emit.trail.notes["attempts"] = attempt + 1
+                if session.ended.done():
+                    self._lose()
             return outcome
         finally:
             self._calls_open -= 1
@@ -163,7 +165,7 @@ class Upstream:
                 failures = 0
                 continue
             logger.warning("upstream %s ended: %s", self.name, ended)
-            failures = failures + 1 if self._loop.time() - began_s < _STEADY_S else 0
+            failures = failures + 1 if self._loop.time() - began_s < self.times.steady_s else 0
             if failures:
                 await self._rest(failures, ended)
 

@@ -110,6 +110,7 @@ class LineSession:
             self._raise_level(call)
             self._send(waiter, lambda id_: self._written(id_, call))
         except LinkClosed as exc:
+            self._end(str(exc))
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
         try:
             answer = await waiter.answer
@@ -247,10 +248,13 @@ class LineSession:
         except LinkClosed:
             return
 
-    def _on_close(self, reason: str) -> None:
-        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+    def _end(self, reason: str) -> None:
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def _on_close(self, reason: str) -> None:
+        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+        self._end(reason)
         self._open.clear()
         for waiter in self._peer.drop_all():
             if not waiter.answer.done():
