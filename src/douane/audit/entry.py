@@ -30,14 +30,14 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Pseudonym of the subject (`Pseudonyms`)."""
     args_c: str = ""
     args_n: int = 0
+    bare: int = 0
+    """1: the payload itself is not kept, only its commitment."""
     call: str
     client: str = ""
     decision: str = ""
     digest: str = ""
     """Of the tool's definition, as resolved."""
-    kind: Literal["intent"] = msgspec.field(
-        default_factory=lambda: "intent"
-    )  # a factory's value is never left out
+    kind: Literal["intent"] = msgspec.field(default_factory=lambda: "intent")  # a factory's value is never left out
     log: str = ""
     method: str = ""
     policy: str = ""
@@ -69,6 +69,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     args_c: str = ""
     args_n: int = 0
     attempts: int = 0
+    bare: int = 0
     call: str
     cause: str = ""
     client: str = ""
@@ -154,6 +155,7 @@ class Gist(msgspec.Struct):
     kind: str
     v: int
     t: str
+    bare: int = 0
     call: str = ""
     log: str = ""
     status: str = ""
@@ -183,9 +185,7 @@ def encode(leaf: Leaf) -> bytes:
     except (UnicodeEncodeError, msgspec.MsgspecError, TypeError, OverflowError) as fault:
         raise LeafRefused(f"the audit leaf cannot be written as JSON: {fault}") from fault
     if len(raw) > MAX_LEAF_BYTES:
-        raise LeafRefused(
-            f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names"
-        )
+        raise LeafRefused(f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names")
     return raw
 
 

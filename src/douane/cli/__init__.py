@@ -1,5 +1,5 @@
-"""The command line: one file per verb."""
+"""The command line: one file per verb, imported when it is called."""
 
+from .main import main
 
-def main() -> None:
-    raise SystemExit("not yet")
+__all__ = ["main"]

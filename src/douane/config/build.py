@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..audit.checkpoint import Signer
@@ -12,7 +14,7 @@ from ..audit.entry import Denied as DeniedLeaf
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
-from ..auth.first_token import first_token
+from ..auth.first_token import TokenUnusable, first_token
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
@@ -20,28 +22,34 @@ from ..gateway.http_door import Turned
 from ..gateway.names import exposed
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
+from ..observe.log import configure
 from ..protocol.call import Principal
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.http_session import open_http
 from ..sdk.session import Noted, Session
-from ..stores.ports import Ledger
+from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_server
-from ..transports.address import Reach, literal_reach
+from ..transports.address import Reach, judge
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import HttpClient, Origin
 from ..transports.http_guard import Guard
 from ..transports.http_server import HttpServer, Request
 from ..transports.link import Link
-from ..transports.unix import UnixServer, serve_unix
+from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
 from .load import ConfigError, Loaded, Problem
-from .model import Config, UpstreamConfig
+from .model import Config, Log, UpstreamConfig
 from .paths import Paths
 
-__all__ = ["ORIGIN", "Running", "open_audit", "start"]
+__all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
+
+try:
+    import uvloop
+except ImportError:  # Windows has none.
+    uvloop = None
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +61,20 @@ _DRAIN_S = 10.0
 _CLIENT = {"name": "douane", "title": "Douane", "version": __version__}
 
 
+class CannotStart(Exception):
+    """Nothing was opened, or all of it is closed again. The text says what stands in the way, and the remedy."""
+
+
 class Running:
     """A gateway with its doors open."""
 
     def __init__(self, gateway: Gateway, http: HttpServer, unix: UnixServer, clients: Sequence[HttpClient]) -> None:
         self.gateway, self.http, self._unix, self._clients = gateway, http, unix, clients
+
+    @property
+    def in_use(self) -> bool:
+        """Somebody is on a line, or a call is open."""
+        return self.gateway.lines > 0 or self.gateway.http.open_calls > 0
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
@@ -68,13 +85,42 @@ class Running:
             await client.aclose()
 
 
+def configure_log(log: Log) -> None:
+    """Set up the log of the process."""
+    configure(log.format, log.level)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run the process: on uvloop where there is one."""
+    if uvloop is None:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
 async def start(
     loaded: Loaded, paths: Paths, env: Mapping[str, str], *, ledger: Callable[[Path], Ledger] = SqliteLedger
 ) -> tuple[Running, bool]:
     """A running gateway, and whether its token was made just now.
 
-    Raises ConfigError, and what the parts raise: TokenUnusable, PolicyError, StoreBusy, AuditError, OSError.
+    Raises ConfigError, or CannotStart.
     """
+    try:
+        return await _start(loaded, paths, env, ledger)
+    except policy.PolicyError as exc:
+        raise CannotStart(f"the policy cannot be used: {exc}") from exc
+    except (TokenUnusable, StoreBusy, SocketRefused) as exc:
+        raise CannotStart(str(exc)) from exc
+    except (StoreFailed, AuditError) as exc:
+        raise CannotStart(f"the audit log cannot be used, so nothing may be called: {exc}") from exc
+    except OSError as exc:
+        listen = loaded.config.listen
+        raise CannotStart(f"cannot serve on {listen.host}:{listen.port} or write to {paths.data_dir}: {exc}") from exc
+
+
+async def _start(
+    loaded: Loaded, paths: Paths, env: Mapping[str, str], ledger: Callable[[Path], Ledger]
+) -> tuple[Running, bool]:
     config = loaded.config
     fault = exposure_fault(config.listen.host, real_authentication=False)
     if fault is not None:
@@ -288,6 +334,17 @@ def _by_command(
     return open_session
 
 
+def _reach_of(host: str) -> Reach:
+    """What a name may resolve to when nothing is said: public addresses; a literal one stands for itself."""
+    if host == "localhost":
+        return Reach.LOOPBACK
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return Reach.PUBLIC
+    return next((reach for reach in Reach if judge(ip, reach) is None), Reach.PUBLIC)
+
+
 def _by_url(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
 ) -> Callable[[Noted], Awaitable[Session]]:
@@ -297,7 +354,7 @@ def _by_url(
     except ValueError as exc:
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
-    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else literal_reach(origin.host)
+    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else _reach_of(origin.host)
     client = HttpClient(reach=reach)
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]

@@ -13,11 +13,11 @@ from ...protocol.outcome import Outcome, Refused
 from ...registry.catalog import Kind
 from ...registry.marks import Marks
 from ...wire.codes import METHOD_NOT_FOUND, POLICY_DENIED
-from .files import PolicyFiles
+from .files import PolicyFiles, default_policy
 from .permits import append_permit, permit_text
 from .rules import Decision, PolicyError, Rules, Subject, context_of
 
-__all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "make", "permit_text"]
+__all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "default_policy", "make", "permit_text"]
 
 ACTIONS: dict[str, tuple[str, str, Kind]] = {
     "tools/call": ("call", "Tool", "tools"),
@@ -50,7 +50,7 @@ def make(rules: Callable[[], Rules], marks: Marks) -> Gate:
         if now.reads_context:
             return _asked(now, call, marks)
         who = call.principal
-        key = (who.subject, who.tenant, who.groups, call.method, call.upstream, call.name)
+        key = (who.subject, who.tenant, who.groups, call.method, call.upstream, call.target)
         decision = kept.get(key)
         if decision is None:
             if len(kept) >= _MAX_KEPT:
@@ -83,7 +83,7 @@ def _asked(rules: Rules, call: Call, marks: Marks) -> Decision:
         type_, kind = "Resource", "resourceTemplates"
     reads = marks.reads("resources" if kind == "resourceTemplates" else kind, upstream, name)
     who = call.principal
-    subject = Subject(who.subject, who.groups, who.tenant, action, type_, upstream, name, reads)
+    subject = Subject(who.subject, who.groups, who.tenant, action, type_, call.target or "", upstream, name, reads)
     context = {**context_of(call.params.get("arguments")), "client": who.client, "conversation": call.conversation}
     return rules.ask(subject, context)
 

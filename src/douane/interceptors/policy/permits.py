@@ -7,8 +7,8 @@ from pathlib import Path
 __all__ = ["append_permit", "permit_text"]
 
 
-def permit_text(action: str, kind: str, upstream: str, name: str, user: str | None, group: str | None) -> str:
-    """A rule that permits `action` on one resource: to a user, to a group, or to every known principal."""
+def permit_text(action: str, kind: str, name: str, user: str | None, group: str | None) -> str:
+    """A rule that permits `action` on what the gateway shows as `name`: to a user, a group, or every known principal."""
     if user is not None and group is not None:
         raise ValueError("either a user or a group")
     who = "principal"
@@ -16,7 +16,7 @@ def permit_text(action: str, kind: str, upstream: str, name: str, user: str | No
         who = f"principal == Douane::User::{_quoted(user)}"
     elif group is not None:
         who = f"principal in Douane::Group::{_quoted(group)}"
-    rule = f'permit ({who}, action == Douane::Action::"{action}", resource == Douane::{kind}::{_quoted(f"{upstream}/{name}")});'
+    rule = f'permit ({who}, action == Douane::Action::"{action}", resource == Douane::{kind}::{_quoted(name)});'
     mark = hashlib.sha256(rule.encode()).hexdigest()[:8]
     return f'@id("allow-{mark}")\n{rule}\n'
 

@@ -37,6 +37,8 @@ class Subject(msgspec.Struct, frozen=True):
     tenant: str
     action: str
     kind: str
+    shown: str
+    """As the gateway shows it: the id of the resource."""
     upstream: str
     name: str
     reads: bool
@@ -118,16 +120,16 @@ def _request(subject: Subject, context: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "principal": _uid("User", subject.principal),
         "action": _uid("Action", subject.action),
-        "resource": _uid(subject.kind, f"{subject.upstream}/{subject.name}"),
+        "resource": _uid(subject.kind, subject.shown),
         "context": context,
     }
 
 
 def _entities(subject: Subject) -> list[dict[str, Any]]:
     groups = [_uid("Group", group) for group in sorted(subject.groups)]
-    server = _uid("Server", subject.upstream)
+    within = [] if subject.kind == "Server" else [_uid("Server", subject.upstream)]
     facts = {"server": subject.upstream, "name": subject.name, "reads": subject.reads}
     return [
         {"uid": _uid("User", subject.principal), "attrs": {"tenant": subject.tenant}, "parents": groups},
-        {"uid": _uid(subject.kind, f"{subject.upstream}/{subject.name}"), "attrs": facts, "parents": [server]},
+        {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": within},
     ]

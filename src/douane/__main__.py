@@ -1,0 +1,5 @@
+"""`python -m douane`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""`douane allow`: one more thing that may be called."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from ..config.join import CannotJoin, client
+from ..config.permit import Permitted, permit
+from ..sdk.client import ServerError
+from .faults import Fault
+from .place import ConfigOption, config_path, paths
+
+__all__ = ["allow"]
+
+
+def allow(
+    name: Annotated[str, typer.Argument(help="A tool, prompt or resource URI, as `douane list` shows it.")],
+    user: Annotated[str | None, typer.Option(help="Only to this user.", show_default=False)] = None,
+    group: Annotated[str | None, typer.Option(help="Only to this group.", show_default=False)] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a rule that permits NAME into allowed.cedar. A running gateway takes it within a second."""
+    if user is not None and group is not None:
+        raise Fault(2, "give --user or --group, not both")
+    try:
+        done = asyncio.run(_allowed(name, user, group, config))
+    except CannotJoin as exc:
+        raise Fault(4, str(exc)) from None
+    except ServerError as exc:
+        raise Fault(1, str(exc)) from None
+    if done is None:
+        raise Fault(1, f"there is no tool, prompt or resource {name!r}; `douane list` shows what there is")
+    typer.echo(f"{'allowed' if done.new else 'allowed before'}: {done.what}, in {done.file}")
+    typer.echo(done.rule.rstrip())
+
+
+async def _allowed(name: str, user: str | None, group: str | None, config: str | None) -> Permitted | None:
+    where = paths()
+    async with await client(where, config_path(config), deadline_s=30.0) as gateway:
+        return await permit(gateway, where, name, user, group)

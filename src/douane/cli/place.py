@@ -1,0 +1,48 @@
+"""What every verb needs first: where things live, and the configuration."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config.load import ConfigError, Loaded, load
+from ..config.paths import Paths, find_config, paths_for
+from .faults import Fault
+
+__all__ = ["AsJson", "ConfigOption", "config_path", "loaded", "paths"]
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The configuration; else $DOUANE_CONFIG, ./douane.yaml, the user's own.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
+
+
+def paths() -> Paths:
+    try:
+        return paths_for(os.environ)
+    except KeyError:
+        raise Fault(3, "neither DOUANE_HOME nor HOME is set, so there is no place for the token and the log") from None
+
+
+def config_path(given: str | None) -> Path:
+    found = find_config(given, os.environ, Path.cwd(), paths())
+    if found is None:
+        raise Fault(
+            3,
+            f"there is no configuration; write ./douane.yaml, or {paths().config_dir}/douane.yaml (docs/configuration.md)",
+        )
+    return found
+
+
+def loaded(given: str | None) -> Loaded:
+    try:
+        return load(config_path(given), os.environ)
+    except ConfigError as exc:
+        raise Fault(3, f"the configuration cannot be used\n{exc}") from None

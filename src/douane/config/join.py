@@ -1,0 +1,156 @@
+"""Joining the gateway of this machine, or starting it first: what `douane stdio`, `call` and `list` stand on.
+
+A gateway started here lives on its own and stops some time after its last client has left. Two that start one at the
+same moment start one: the second finds the data in use and joins the first.
+"""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from .. import __version__
+from ..sdk.client import Client
+from ..sdk.connect import CannotConnect, open_line
+from ..transports.link import Link, LinkClosed
+from ..transports.stdio import connect_stdio
+from ..transports.unix import SocketRefused, connect_unix
+from .paths import Paths
+
+__all__ = ["CannotJoin", "bridge", "client", "joined"]
+
+_IDLE_EXIT_S = 300.0
+_START_S = 20.0
+_LOOK_EVERY_S = 0.05
+_LAST_ANSWERS_S = 60.0
+
+
+class CannotJoin(Exception):
+    """No gateway runs, and none could be started. The text says why."""
+
+
+async def joined(paths: Paths, config: Path | None) -> Link:
+    """A line to the running gateway; one is started with `config` when there is none. Raises CannotJoin."""
+    try:
+        return await connect_unix(str(paths.socket))
+    except SocketRefused as exc:
+        if config is None:
+            raise CannotJoin(f"no gateway runs here, and there is no configuration to start one with: {exc}") from None
+    return await _started(paths, config)
+
+
+async def client(paths: Paths, config: Path | None, *, deadline_s: float) -> Client:
+    """A client of the gateway of this machine. Raises CannotJoin."""
+    me = {"name": "douane-cli", "version": __version__}
+    try:
+        session = await open_line(lambda: joined(paths, config), client=me, noted=lambda method, params: None)
+    except CannotConnect as exc:
+        raise CannotJoin(f"the gateway does not answer: {exc}") from exc
+    return Client(session, deadline_s=deadline_s)
+
+
+async def _started(paths: Paths, config: Path) -> Link:
+    paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = paths.data_dir / "gateway.log"
+    command = [sys.executable, "-m", "douane", "up", "--config", str(config), "--idle-exit-s", str(_IDLE_EXIT_S)]
+    gateway = _detached(command, log)
+    deadline_s = asyncio.get_running_loop().time() + _START_S
+    while asyncio.get_running_loop().time() < deadline_s:
+        try:
+            return await connect_unix(str(paths.socket))
+        except SocketRefused:
+            await asyncio.sleep(_LOOK_EVERY_S)
+        # One that found the data in use has lost a race: the winner will listen in a moment.
+        if gateway.poll() not in (None, 5):
+            raise CannotJoin(f"the gateway ended at once (exit {gateway.returncode}):\n{_last_lines(log)}")
+    raise CannotJoin(f"the gateway was started and does not listen on {paths.socket} after {_START_S:g} s; see {log}")
+
+
+def _detached(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as out:
+        log.chmod(0o600)
+        # It must outlive us: a session of its own, and nothing of our streams.
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+
+
+def _last_lines(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+
+
+class _Glance(msgspec.Struct):
+    """As much of a frame as tells a question from an answer."""
+
+    id: int | str | None = None
+    method: str | None = None
+
+
+_glance = msgspec.json.Decoder(_Glance).decode
+
+
+async def bridge(paths: Paths, config: Path | None) -> None:
+    """This process's stdio, joined to the gateway, until either side ends. Raises CannotJoin."""
+    gateway = await joined(paths, config)
+    own = await connect_stdio()
+    pumping = _Pump(own, gateway)
+    try:
+        await pumping.run()
+    finally:
+        await own.aclose()
+        await gateway.aclose()
+
+
+class _Pump:
+    """Frames from one link to the other, both ways. It counts questions, to give late answers their time."""
+
+    def __init__(self, own: Link, gateway: Link) -> None:
+        self._own, self._gateway, self._owed = own, gateway, 0
+        self._loop = asyncio.get_running_loop()
+        self._own_ended: asyncio.Future[None] = self._loop.create_future()
+        self._gateway_ended: asyncio.Future[None] = self._loop.create_future()
+        self._paid = asyncio.Event()
+
+    async def run(self) -> None:
+        self._own.start(self._up, lambda _: _resolve(self._own_ended))
+        self._gateway.start(self._down, lambda _: _resolve(self._gateway_ended))
+        await asyncio.wait({self._own_ended, self._gateway_ended}, return_when=asyncio.FIRST_COMPLETED)
+        if self._gateway_ended.done() or not self._owed:
+            return
+        # The client has said all it will (a pipe), and still wants its answers.
+        paid = self._loop.create_task(self._paid.wait())
+        await asyncio.wait({paid, self._gateway_ended}, timeout=_LAST_ANSWERS_S, return_when=asyncio.FIRST_COMPLETED)
+        paid.cancel()
+
+    def _up(self, frame: bytes) -> None:
+        if _is_question(frame):
+            self._owed += 1
+        _pass(self._gateway, frame)
+
+    def _down(self, frame: bytes) -> None:
+        _pass(self._own, frame)
+        if not _is_question(frame, answers=True):
+            return
+        self._owed -= 1
+        if self._owed <= 0 and self._own_ended.done():
+            self._paid.set()
+
+
+def _is_question(frame: bytes, *, answers: bool = False) -> bool:
+    try:
+        seen = _glance(frame)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return seen.id is not None and (seen.method is None) is answers
+
+
+def _pass(link: Link, frame: bytes) -> None:
+    try:
+        link.send(frame)
+    except LinkClosed:
+        return
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
