@@ -297,7 +297,9 @@ def _reviewed(
 ) -> Outcome:
     start = now_ns()
     try:
-        seen = _outcome(review(call, outcome))
+        seen = review(call, outcome)
+        if seen is not outcome:
+            seen = _outcome(seen)
     except Exception as exc:
         trail.steps.append(Step(name, "broke", now_ns() - start, type(exc).__name__))
         return _broken(name, call, trail)
