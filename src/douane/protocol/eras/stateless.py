@@ -80,7 +80,7 @@ def read_call(
         answers=answers,
         state=state,
         log_level=str(level) if level is not None else None,
-        wants_progress="progressToken" in envelope,
+        wants_progress=envelope.get("progressToken") is not None,
     )
 
 
