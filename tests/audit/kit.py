@@ -42,9 +42,7 @@ async def write_call(log: AuditLog, call: str) -> None:
     await log.write(outcome(call), b'{"time":"08:00"}')
 
 
-def verified(
-    reading: Reading, *, vkey: str | None = None, mark: Mark | None = None, live: bool = False
-) -> Report:
+def verified(reading: Reading, *, vkey: str | None = None, mark: Mark | None = None, live: bool = False) -> Report:
     report = None
     for step in verify(reading, origin=ORIGIN, vkey=vkey, mark=mark, live=live):
         report = step

@@ -38,9 +38,7 @@ def test_the_published_note_is_signed_as_we_understand_it() -> None:
     assert verifier.origin == "PeterNeumann"
     text, _, signature = PETER_NOTE.partition("\n\n")
     raw = b64decode(signature.split(" ")[2])
-    Ed25519PublicKey.from_public_bytes(b64decode(PETER.split("+", 2)[2])[1:]).verify(
-        raw[4:], f"{text}\n".encode()
-    )
+    Ed25519PublicKey.from_public_bytes(b64decode(PETER.split("+", 2)[2])[1:]).verify(raw[4:], f"{text}\n".encode())
 
 
 def test_other_signatures_on_a_note_do_not_matter(tmp_path: Path) -> None:
@@ -81,9 +79,7 @@ def test_the_key_lies_there_for_its_owner_alone_and_is_never_overwritten(tmp_pat
         Signer(key)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "PRIVATE+KEY+x", "PRIVATE+KEY+x+00000000+AQ==", "PRIVATE+KEY+x+y+z+w"]
-)
+@pytest.mark.parametrize("content", ["", "PRIVATE+KEY+x", "PRIVATE+KEY+x+00000000+AQ==", "PRIVATE+KEY+x+y+z+w"])
 def test_a_damaged_key_is_named(tmp_path: Path, content: str) -> None:
     key = tmp_path / "key"
     key.write_text(content)

@@ -68,9 +68,7 @@ async def test_forty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["kill", "eio", "enospc", "raise"])
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_fault_at_any_point_keeps_what_was_acknowledged(
-    tmp_path: Path, point: str, action: str
-) -> None:
+async def test_a_fault_at_any_point_keeps_what_was_acknowledged(tmp_path: Path, point: str, action: str) -> None:
     with _victim(tmp_path, "v", 400, f"{point}={action}@9") as victim:
         assert victim.stdout is not None
         lines = victim.stdout.readlines()

@@ -88,7 +88,7 @@ async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() ->
 
 async def test_a_batch_ends_at_its_bytes_too() -> None:
     ledger = HeldLedger()
-    log = await opened(ledger, settings=msgspec.structs.replace(ROOMY, max_batch_bytes=1000))
+    log = await opened(ledger, settings=msgspec.structs.replace(ROOMY, max_batch_bytes=1300))
     ledger.gate.clear()
     ledger.entered.clear()
     written = [log.write(intent("c0"))]
@@ -383,12 +383,13 @@ async def test_an_old_copy_is_not_opened(tmp_path: Path) -> None:
 
 
 async def test_another_history_of_the_same_length_is_not_opened(tmp_path: Path) -> None:
-    for key in ("ours", "theirs"):
-        (tmp_path / key).mkdir()
+    (tmp_path / "ours").mkdir()
     ours = await opened(MemoryLedger(), signer_in(tmp_path / "ours"))
+    await write_call(ours, "ours")
     await ours.aclose()
     forged = MemoryLedger()
     theirs = await opened(forged)
+    await write_call(theirs, "theirs")
     await theirs.aclose()
     forged._checkpoints.clear()  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(RollbackDetected, match="not those that were signed"):

@@ -33,9 +33,7 @@ async def _recorded(disk: Disk, folder: Path, calls: int, synchronous: str = "FU
     return acknowledged
 
 
-async def _cuts_that_lost(
-    folder: Path, trial: str, cuts: int, synchronous: str = "FULL"
-) -> list[Report | None]:
+async def _cuts_that_lost(folder: Path, trial: str, cuts: int, synchronous: str = "FULL") -> list[Report | None]:
     """Of `cuts` power cuts at random moments, what was found where something acknowledged was gone or
     wrong."""
     chance = random.Random(trial)
@@ -87,9 +85,7 @@ class _FailsAt:
                 raise fault(f"{self._kind} {self._n}")
 
 
-@pytest.mark.parametrize(
-    ("kind", "number"), [("sync", errno.EIO), ("write", errno.EIO), ("write", errno.ENOSPC)]
-)
+@pytest.mark.parametrize(("kind", "number"), [("sync", errno.EIO), ("write", errno.EIO), ("write", errno.ENOSPC)])
 async def test_a_disk_that_fails_once_seals_the_log_and_nothing_is_acknowledged_after(
     tmp_path: Path, kind: str, number: int
 ) -> None:

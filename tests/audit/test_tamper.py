@@ -29,9 +29,7 @@ class Copy:
         self.chance = chance
         self.db = apsw.Connection(str(path))
         self.rows = self.db.execute("SELECT first, n FROM bundle ORDER BY first").fetchall()
-        self.calls = self.db.execute(
-            "SELECT first, n FROM bundle WHERE payloads IS NOT NULL ORDER BY first"
-        ).fetchall()
+        self.calls = self.db.execute("SELECT first, n FROM bundle WHERE payloads IS NOT NULL ORDER BY first").fetchall()
 
     def row(self) -> tuple[int, int]:
         """(first, n) of any bundle of calls."""
@@ -114,8 +112,7 @@ def swap_rows(copy: Copy) -> Expected:
     (one, _), (other, _) = sorted(copy.chance.sample(copy.calls, 2))  # type: ignore[misc]
     columns = "n, at_ns, oldest_open, root, entries, hashes, payloads"
     kept = [
-        copy.db.execute(f"SELECT {columns} FROM bundle WHERE first=?", (first,)).fetchall()[0]
-        for first in (one, other)
+        copy.db.execute(f"SELECT {columns} FROM bundle WHERE first=?", (first,)).fetchall()[0] for first in (one, other)
     ]
     for first, values in ((one, kept[1]), (other, kept[0])):
         copy.db.execute(f"UPDATE bundle SET ({columns})=(?,?,?,?,?,?,?) WHERE first=?", (*values, first))
@@ -137,9 +134,7 @@ def truncate_tail_and_checkpoints(copy: Copy) -> Expected:
 def _with_another_leaf(copy: Copy, first: int) -> list[bytes]:
     leaves = list(unpacked_entries(copy.blob("entries", first)))
     at = copy.chance.randrange(len(leaves))
-    leaves[at] = (
-        leaves[at].replace(b'"tenant":"t"', b'"tenant":"u"').replace(b'"status":"ok"', b'"status":"no"')
-    )
+    leaves[at] = leaves[at].replace(b'"tenant":"t"', b'"tenant":"u"').replace(b'"status":"ok"', b'"status":"no"')
     copy.put("entries", first, packed_entries(leaves))
     copy.put("hashes", first, b"".join(map(leaf_hash, leaves)))
     return leaves
@@ -276,7 +271,7 @@ async def test_a_file_damaged_below_sqlite_is_a_finding_and_no_crash(tmp_path: P
         (tmp_path / "copy.db").write_bytes(raw[:at] + bytes([raw[at] ^ 0x20]) + raw[at + 1 :])
         unnoticed += _finding(tmp_path / "copy.db", signer.vkey, signer.mark) is None
     # Free space within pages belongs to nobody.
-    assert unnoticed < 40
+    assert unnoticed < 15
 
 
 async def test_two_outcomes_of_a_call_are_a_finding(tmp_path: Path) -> None:

@@ -108,6 +108,4 @@ def test_a_consistency_proof_shows_that_a_tree_only_grew(size: int, data: st.Dat
     assert extends(root_of(hashes[:old]), old, root_of(hashes), size, proof)
     forged = root_of([*hashes[: old - 1], leaf_hash(b"other")])
     assert not extends(forged, old, root_of(hashes), size, proof)
-    assert (
-        not extends(root_of(hashes[:old]), old, root_of([*hashes[1:], hashes[0]]), size, proof) or size == 1
-    )
+    assert not extends(root_of(hashes[:old]), old, root_of([*hashes[1:], hashes[0]]), size, proof) or size == 1

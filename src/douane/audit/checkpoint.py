@@ -90,9 +90,7 @@ class Verifier:
                 raise NoteInvalid("a signature line of this checkpoint is malformed") from None
             if dash == "\N{EM DASH}" and name == self.origin and raw[:4] == self._id:
                 try:
-                    Ed25519PublicKey.from_public_bytes(self._public).verify(
-                        raw[4:], f"{statement}\n".encode()
-                    )
+                    Ed25519PublicKey.from_public_bytes(self._public).verify(raw[4:], f"{statement}\n".encode())
                 except InvalidSignature:
                     raise NoteInvalid("the signature of this checkpoint is wrong") from None
                 return mark
@@ -110,18 +108,14 @@ class Signer:
         self._mark_file = key_file.with_name(key_file.name + ".mark")
         try:
             if key_file.stat().st_mode & 0o077:
-                raise AuditError(
-                    f"{key_file} can be read by others: chmod 600 it, and consider the key known"
-                )
+                raise AuditError(f"{key_file} can be read by others: chmod 600 it, and consider the key known")
             line = key_file.read_text().strip()
             self.mark = _read_mark(self._mark_file)
         except OSError as fault:
             raise AuditError(f"the audit's signing key cannot be read: {fault}") from fault
         try:
             self.origin, key_id, encoded = line.removeprefix(_KEY_PREFIX).split("+", 2)
-            self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(
-                b64decode(encoded, validate=True)[1:]
-            )
+            self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(b64decode(encoded, validate=True)[1:])
         except ValueError:
             raise AuditError(f"{key_file} holds no signing key") from None
         public = self._key.public_key().public_bytes_raw()
@@ -155,9 +149,7 @@ class Signer:
         """The signed note. Raises RollbackDetected, and OSError when the mark cannot be kept."""
         if self.mark is not None:
             if mark.size < self.mark.size:
-                raise RollbackDetected(
-                    f"{self.mark.size} leaves were signed, and now the log has {mark.size}"
-                )
+                raise RollbackDetected(f"{self.mark.size} leaves were signed, and now the log has {mark.size}")
             if mark.size == self.mark.size and mark.root != self.mark.root:
                 raise RollbackDetected(f"another tree of {mark.size} leaves was signed before")
         if mark != self.mark:

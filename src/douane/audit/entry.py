@@ -37,9 +37,7 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
     decision: str = ""
     digest: str = ""
     """Of the tool's definition, as resolved."""
-    kind: Literal["intent"] = msgspec.field(
-        default_factory=lambda: "intent"
-    )  # a factory's value is never left out
+    kind: Literal["intent"] = msgspec.field(default_factory=lambda: "intent")  # a factory's value is never left out
     log: str = ""
     method: str = ""
     policy: str = ""
@@ -187,9 +185,7 @@ def encode(leaf: Leaf) -> bytes:
     except (UnicodeEncodeError, msgspec.MsgspecError, TypeError, OverflowError) as fault:
         raise LeafRefused(f"the audit leaf cannot be written as JSON: {fault}") from fault
     if len(raw) > MAX_LEAF_BYTES:
-        raise LeafRefused(
-            f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names"
-        )
+        raise LeafRefused(f"the audit leaf has {len(raw)} bytes, {MAX_LEAF_BYTES} are allowed: shorten the names")
     return raw
 
 

@@ -5,8 +5,8 @@ are on the disk. When that cannot be promised the log is *sealed*: everything th
 half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
     open ⇄ degraded    commits take longer than `degraded_after_s`
-    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback;
-    closed open ⇄ sealed      little disk space; outcomes of calls already sent are still written
+    open → sealed      nothing committed for `sealed_after_s` while something waits; I/O error; rollback
+    open ⇄ sealed      little disk space; outcomes of calls already sent are still written
 
 Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
 there.
@@ -25,7 +25,7 @@ from douane.audit.actor import Pseudonyms
 from douane.audit.checkpoint import Signer
 from douane.audit.entry import VERSION, Epoch, Intent, Leaf, Outcome, encode
 from douane.audit.errors import AuditBusy, AuditError, AuditSealed
-from douane.audit.payload import Salts
+from douane.audit.payload import Salts, packed_payload
 from douane.audit.recover import Recovered, recovered
 from douane.audit.writer import LOW_SPACE, AuditSettings, Item, Reports, Writer
 from douane.stores.failpoint import ARMED, failpoint
@@ -116,9 +116,7 @@ class AuditLog:
             ledger.close()
             raise
         size, root = found.frontier.size, found.frontier.root()
-        self = cls(
-            ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings
-        )
+        self = cls(ledger, found, signer=signer, origin=origin, actor_key=actor_key, now_ns=now_ns, settings=settings)
         self._writer.start()
         self._watch()
         try:
@@ -133,11 +131,11 @@ class AuditLog:
     def write(
         self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = (), *, keep: bool = True
     ) -> asyncio.Future[int]:
-        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of
-        `also`.
+        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of `also`.
 
-        Without `keep` only its commitment stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the future raises AuditSealed, or AlreadyThere
-        when a row of `also` had to be new and was not (then nothing was written).
+        Without `keep` only the commitment to the payload stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the
+        future raises AuditSealed, or AlreadyThere when a row of `also` had to be new and was not (then nothing was
+        written).
         """
         future = self._loop.create_future()
         self._stage(leaf, payload, also, future, keep)
@@ -193,7 +191,7 @@ class AuditLog:
         leaf.v = VERSION
         leaf.log = self._origin
         leaf.t = self._now_text
-        salted = None
+        record = None
         if payload is not None:
             size = len(payload)
             if self._pending_bytes + size > self._settings.max_pending_bytes:
@@ -203,8 +201,8 @@ class AuditLog:
             if not keep and isinstance(leaf, Intent | Outcome):
                 leaf.bare, payload = 1, b""
             raw = encode(leaf)
-            self._pending_bytes += len(payload)
-            salted = (salt, payload)
+            record = packed_payload(salt, payload)
+            self._pending_bytes += len(record)
         else:
             raw = encode(leaf)
         if self._new_rows:
@@ -213,7 +211,7 @@ class AuditLog:
         if not self.pending:
             self._waiting_since_s = self._loop.time()
         self.pending += 1
-        self._writer.put(Item(future, raw, now_ms * 1_000_000, call, does, salted, also))
+        self._writer.put(Item(future, raw, now_ms * 1_000_000, call, does, record, also))
         if ARMED:
             failpoint("audit.after_stage")
 
@@ -229,9 +227,7 @@ class AuditLog:
     def _require_empty(self) -> None:
         """One payload larger than the limit may wait alone."""
         if self._pending_bytes:
-            raise AuditBusy(
-                f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment"
-            )
+            raise AuditBusy(f"{self._pending_bytes} bytes of payloads wait for the disk: ask again in a moment")
 
     def _time(self, now_ms: int) -> str:
         second, ms = divmod(now_ms, 1000)
@@ -275,7 +271,7 @@ class AuditLog:
         self.pending -= len(items)
         self._waiting_since_s = self._loop.time()
         if self._pending_bytes:
-            self._pending_bytes -= sum(len(item.payload[1]) for item in items if item.payload is not None)
+            self._pending_bytes -= sum([len(item.payload) for item in items if item.payload is not None])
 
     def _space(self, low: bool) -> None:
         if self._final:
@@ -297,13 +293,13 @@ class AuditLog:
         if now_s - self._watched_s > 2 * _TICK_S:
             # The loop or the whole process stood still; what the thread reported meanwhile may come after
             # this timer.
-            self._waiting_since_s = now_s
+            # One more tick, no more: a loop that often stalls must not keep callers waiting for ever.
+            grace_since_s = now_s - self._settings.sealed_after_s + _TICK_S
+            self._waiting_since_s = max(self._waiting_since_s, grace_since_s)
         self._watched_s = now_s
         waited_s = now_s - self._waiting_since_s if self.pending else 0.0
         if waited_s > self._settings.sealed_after_s:
-            self._seal(
-                f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs"
-            )
+            self._seal(f"nothing could be committed for {self._settings.sealed_after_s} s: the audit's disk hangs")
             return
         if waited_s > self._settings.degraded_after_s:
             self._degrade(waited_s)
@@ -330,8 +326,7 @@ class AuditLog:
         at_once = self._settings.max_batch_leaves
         for at in range(0, len(calls), at_once):
             closing = (
-                Outcome(call=call, status="unknown", cause="crash", sent="unknown")
-                for call in calls[at : at + at_once]
+                Outcome(call=call, status="unknown", cause="crash", sent="unknown") for call in calls[at : at + at_once]
             )
             await asyncio.gather(*[self.write(outcome) for outcome in closing])
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from struct import Struct, error
 
 SALT_BYTES = 32
+NO_PAYLOAD = b"\0\0\0\0"
 _POOL_BYTES = 8192
 
 _INNER = bytes(b ^ 0x36 for b in range(256))
@@ -29,7 +30,7 @@ class Salts:
     """Commits payloads, each under a salt of its own.
 
     Random bytes come in pools, and HMAC's key blocks are made for the whole pool: two plain hashes then cost
-    0.7 of `hmac.digest`, which looks its algorithm up anew each time.
+    three quarters of `hmac.digest`, which looks its algorithm up anew each time.
     """
 
     __slots__ = ("_at", "_inner", "_outer", "_pool")
@@ -73,14 +74,8 @@ def unpacked_entries(raw: bytes) -> Iterator[bytes]:
         yield raw[at - length : at]
 
 
-def packed_payloads(payloads: Sequence[tuple[bytes, bytes] | None]) -> bytes:
-    parts: list[bytes] = []
-    for payload in payloads:
-        if payload is None:
-            parts.append(b"\0\0\0\0")
-        else:
-            parts += (u32.pack(SALT_BYTES + len(payload[1])), *payload)
-    return b"".join(parts)
+def packed_payload(salt: bytes, body: bytes) -> bytes:
+    return u32.pack(SALT_BYTES + len(body)) + salt + body
 
 
 def unpacked_payloads(raw: bytes) -> Iterator[tuple[bytes, bytes] | None]:
@@ -94,8 +89,4 @@ def unpacked_payloads(raw: bytes) -> Iterator[tuple[bytes, bytes] | None]:
         at += 4 + length
         if at > len(raw) or 0 < length < SALT_BYTES:
             raise ValueError("a payload's length does not fit its bundle")
-        yield (
-            (raw[at - length : at - length + SALT_BYTES], raw[at - length + SALT_BYTES : at])
-            if length
-            else None
-        )
+        yield ((raw[at - length : at - length + SALT_BYTES], raw[at - length + SALT_BYTES : at]) if length else None)

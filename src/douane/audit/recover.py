@@ -65,9 +65,7 @@ def _trusted_frontier(ledger: Ledger, origin: str, signer: Signer | None) -> Fro
         raise RollbackDetected("the last checkpoint in the store is not about the tree beside it")
     head = ledger.head()
     if head is None or head.end < frontier.size:
-        raise RollbackDetected(
-            f"{frontier.size} leaves were signed, the store holds {head.end if head else 0}"
-        )
+        raise RollbackDetected(f"{frontier.size} leaves were signed, the store holds {head.end if head else 0}")
     return frontier
 
 

@@ -22,7 +22,7 @@ import msgspec
 
 from douane.audit.checkpoint import Mark, Signer, body
 from douane.audit.errors import AuditSealed
-from douane.audit.payload import packed_entries, packed_payloads
+from douane.audit.payload import NO_PAYLOAD, packed_entries
 from douane.audit.tree import Frontier
 from douane.stores.failpoint import ARMED, failpoint
 from douane.stores.ports import AlreadyThere, Bundle, Ledger, Row, StoredCheckpoint
@@ -56,7 +56,8 @@ class Item(msgspec.Struct, gc=False):
     call: str
     does: Literal["opens", "closes", ""]
     """To its call."""
-    payload: tuple[bytes, bytes] | None
+    payload: bytes | None
+    """As it is stored."""
     also: tuple[Row, ...]
 
 
@@ -177,19 +178,26 @@ class Writer:
         self._woken = False
 
     def _take(self) -> list[Item]:
-        pending, size = self._pending, 0
-        most, most_bytes = self._settings.max_batch_leaves, self._settings.max_batch_bytes
-        batch: list[Item] = []
+        pending = self._pending
         with self._taking:
             if self._halted:
-                return batch
-            while pending and len(batch) < most and size < most_bytes:
-                item = pending.popleft()
-                batch.append(item)
-                if item.payload is not None:
-                    size += len(item.payload[1])
+                return []
+            batch = [pending.popleft() for _ in range(min(len(pending), self._settings.max_batch_leaves))]
+            sizes = [len(item.payload) for item in batch if item.payload is not None]
+            if sum(sizes) > self._settings.max_batch_bytes:
+                self._put_back(batch)
             self._taken = batch
         return batch
+
+    def _put_back(self, batch: list[Item]) -> None:
+        """Leave in `batch` what just reaches its limit of bytes."""
+        size = 0
+        for at, item in enumerate(batch):
+            size += len(item.payload or b"")
+            if size > self._settings.max_batch_bytes and at:
+                self._pending.extendleft(reversed(batch[at:]))
+                del batch[at:]
+                return
 
     def _commit(self, batch: list[Item]) -> None:
         self._check_space()
@@ -225,16 +233,12 @@ class Writer:
         frontier.extend(hashes)
         # Only a row that must be new can send this bundle back, so only then the old state is kept.
         opened = dict(self.open_intents) if any(item.also for item in batch) else self.open_intents
-        payloads = None
         for index, item in enumerate(batch, first):
             if item.does == "opens":
                 opened[item.call] = index
             elif item.does == "closes":
                 opened.pop(item.call, None)
-            if item.payload is not None:
-                payloads = b""
-        if payloads is not None:
-            payloads = packed_payloads([item.payload for item in batch])
+        payloads = [item.payload or NO_PAYLOAD for item in batch]
         bundle = Bundle(
             first,
             len(batch),
@@ -243,7 +247,7 @@ class Writer:
             frontier.root(),
             packed_entries(leaves),
             b"".join(hashes),
-            payloads,
+            b"".join(payloads) if any(item.payload for item in batch) else None,
         )
         return frontier, opened, bundle
 

@@ -52,7 +52,8 @@ def list_(
         return
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(what.value, no_wrap=True)
+    # Names are what people copy: they are never cut, descriptions are.
+    table.add_column(what.value, no_wrap=True, min_width=max((len(i.get(key, "")) for i in items), default=0))
     table.add_column("description", overflow="ellipsis", no_wrap=True)
     for item in items:
         table.add_row(_plain(item.get(key, "")), _plain(str(item.get("description", "")).partition("\n")[0]))

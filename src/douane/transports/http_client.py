@@ -303,6 +303,11 @@ class HttpClient:
                 future.exception()
             raise
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, idle ones included."""
+        return sum(len(pool.connections) for pool in self._pools.values())
+
     async def aclose(self) -> None:
         """Fail what is running, close every connection, and return when none is left. Idempotent."""
         self._closed = True

@@ -61,7 +61,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Response:
-    """An answer. `headers` have lower-case names; `body` is empty if the answer was taken event by event."""
+    """An answer. `headers` have lower-case names and are read-only: the next answer with the same head shares them.
+
+    `body` is empty if the answer was taken event by event.
+    """
 
     __slots__ = ("body", "headers", "status")
 
@@ -104,6 +107,8 @@ class Connection(asyncio.Protocol):
         "_head_only",
         "_interim",
         "_keep_alive",
+        "_last",
+        "_last_head",
         "_left",
         "_limits",
         "_on_event",
@@ -123,6 +128,8 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._limits = limits
         self._unread = b""
+        self._last_head = b""
+        self._last: tuple[int, dict[bytes, bytes], int, bool]
         self._part: Literal["idle", "head", "body"] = "idle"
         self.future: asyncio.Future[Response] | None = None
         self.deadline: Deadline | float = 0.0
@@ -213,7 +220,12 @@ class Connection(asyncio.Protocol):
                 self._unread = data
                 return
             rest = b"" if end == len(data) else data[end:]
-            status, headers, length, self._keep_alive = read_response(data[:end], limits.max_headers)
+            head = data[:end]
+            if head != self._last_head:
+                self._last = read_response(head, limits.max_headers)
+                self._last_head = head
+            # Servers repeat themselves to the byte, for as long as their Date stands still.
+            status, headers, length, self._keep_alive = self._last
             if status >= 200:
                 break
             self._interim += 1

@@ -126,6 +126,8 @@ def read_request(head: bytes, max_headers: int) -> tuple[Request, int, bool]:
         raise Malformed("HTTP/1.0 has no transfer-encoding")
     if keep_alive and b"connection" in headers:
         keep_alive = not _has_close(headers[b"connection"])
+    if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise Malformed("the only expectation met is 100-continue", 417)
     return Request(method, path, query, headers), length, keep_alive
 
 

@@ -276,7 +276,7 @@ class _Connection(asyncio.Protocol):
             raise Malformed(f"a request body may have {limits.max_body_bytes} bytes", 413)
         request.client = self._client
         self._keep_alive = keep_alive
-        self.chunks = keep_alive or b" HTTP/1.1\r\n" in head
+        self.chunks = keep_alive or head[: head.find(b"\r\n")].endswith(b"/1.1")
         if length >= 0 and len(data) - end >= length:
             if length:
                 request.body = data[end : end + length]
@@ -284,7 +284,8 @@ class _Connection(asyncio.Protocol):
             self._answer(request)
             return True
         self._used(end)
-        self._expect(request)
+        if b"expect" in request.headers and self.chunks:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._request = request
         self._length = length
         self._decoder = ChunkedBody() if length == CHUNKED else None
@@ -304,15 +305,6 @@ class _Connection(asyncio.Protocol):
         if self._part == "idle":
             self._part = "head"
             self._since = self._server.now
-
-    def _expect(self, request: Request) -> None:
-        expect = request.headers.get(b"expect")
-        if expect is None:
-            return
-        if expect.lower() != b"100-continue":
-            raise Malformed("the only expectation met is 100-continue", 417)
-        if self.chunks:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self) -> bool:
         """Whether the body is whole."""
