@@ -1,5 +1,6 @@
 """The files of the policy: taken when they change, and written by `douane allow`."""
 
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,3 +133,9 @@ def test_of_many_that_add_at_once_none_is_lost(tmp_path: Path) -> None:
         thread.join(10)
     rules = Rules([("allowed.cedar", path.read_text())])
     assert all(rules.judge(subject(name)) != Decision(False, "default") for name in names)
+
+
+def test_the_rules_in_the_documentation_can_be_loaded() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    (example,) = re.findall(r"```cedar\n(.*?)```", page, re.DOTALL)
+    assert Rules([("policy.md", example)]).names == ("dev-git", "srv-only", "contractor")

@@ -24,6 +24,7 @@ _MAX_VALUES = 50_000
 _MAX_DEPTH = 32
 _MERGE = "tag:yaml.org,2002:merge"
 _BOOL, _TEXT = "tag:yaml.org,2002:bool", ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:str")
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _TOML_TABLE = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _TOML_KEY = re.compile(r"([A-Za-z0-9_.\"' -]+?)\s*=")
 
@@ -127,6 +128,8 @@ class _Builder:
     def build(self, node: yaml.Node, place: Place) -> Any:
         self._lines.setdefault(place, _line(node))
         self._count(node, len(place))
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+            raise _Fault(f"the tag {node.tag} is not known here", _line(node), "write the value without it")
         if isinstance(node, yaml.MappingNode):
             return {name: self.build(value, (*place, name)) for name, value in self._members(node, place).items()}
         if isinstance(node, yaml.SequenceNode):
