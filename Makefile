@@ -74,14 +74,14 @@ test: lint counterparts ## Everything, under a quarter of an hour on two cores
 
 bench: venv ## Measure the gateway beside its peers (BENCH="--quick" takes a minute)
 	bench/programs.sh
-	$(BIN)/python bench/run.py $(BENCH)
+	$(BIN)/python -m bench.run $(BENCH)
 
 score: venv ## Gather what was measured into docs/scoreboard.md
-	$(BIN)/python tools/score.py
+	$(BIN)/python -m bench.score
 
 docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
-	$(BIN)/python tools/score.py
+	$(BIN)/python -m bench.score
 
 clean: ## Remove what make has installed or built
 	rm -rf $(VENV) $(OLDER) $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis
