@@ -10,8 +10,15 @@ CLIENTS := tests/counterparts
 CONFIG ?= douane.yaml
 
 # Whoever has no home that can be written to keeps the caches here.
-ifneq ($(shell test -n "$$HOME" && test -w "$$HOME" && echo yes),yes)
+ifneq ($(shell test -w "$${HOME:-}" && echo yes),yes)
 export HOME := $(CURDIR)/.venv-home
+endif
+
+# Where the system has certificates of its own choosing, uv and npm trust what pip and everybody else here trusts.
+SYSTEM_CERTS := $(wildcard /etc/ssl/certs/ca-certificates.crt)
+ifneq ($(SYSTEM_CERTS),)
+export UV_SYSTEM_CERTS ?= 1
+export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CERTS)
 endif
 
 # Two fit the smallest machine this is tried on; more gains nothing but noise in the timing tests.
