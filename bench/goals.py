@@ -54,7 +54,7 @@ def _hop(figures: Figures) -> list[Goal]:
     return [
         Goal("M1a", "CPU without durable commits, x nginx, 16 connections", 3, ratio("memory", "nginx", 16)),
         Goal("M1b", "CPU with two durable commits per call, x nginx, 64 connections", 6, ratio("durable", "nginx", 64)),
-        Goal("M2", "CPU without durable commits, x Envoy mcp_router", 1, None, "Envoy was not measured"),
+        Goal("M2", "CPU without durable commits, x Envoy mcp_router", 1, ratio("memory", "envoy", 16)),
         Goal(
             "M5a", "CPU with durable audit, x the official SDK called directly", 0.4, ratio("durable", "official", 16)
         ),

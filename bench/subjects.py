@@ -175,6 +175,7 @@ http {{
       proxy_pass http://behind;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
+      # A list of 500 tools stays in memory: with the default, nginx would write it to a file first.
       proxy_buffers 8 64k;
     }}
   }}
@@ -188,6 +189,45 @@ def _nginx(folder: Path, ports: Ports) -> Program:
     user = "user root;\n" if os.getuid() == 0 else ""
     config.write_text(NGINX.format(folder=folder, user=user, **ports._asdict()))
     return Program(["nginx", "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")])
+
+
+ENVOY = BUILD / "envoy" / "envoy" / "_bin" / "envoy"
+"""`make bench` puts it there, from PyPI. Where there is no wheel for the machine, it is not measured."""
+_V3 = "type.googleapis.com/envoy.extensions.filters"
+ENVOY_CONFIG = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {own}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": {v3}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          route_config:
+            virtual_hosts: [{{name: all, domains: ["*"], routes: [{{match: {{prefix: "/"}}, route: {{cluster: up}}}}]}}]
+          http_filters:
+          - name: envoy.filters.http.mcp
+            typed_config: {{"@type": {v3}.http.mcp.v3.Mcp, max_request_body_size: 4194304}}
+          - name: envoy.filters.http.mcp_router
+            typed_config:
+              "@type": {v3}.http.mcp_router.v3.McpRouter
+              servers: [{{name: up, mcp_cluster: {{cluster: up, path: /mcp}}}}]
+  clusters:
+  - name: up
+    type: STATIC
+    load_assignment:
+      cluster_name: up
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}
+"""
+
+
+def _envoy(folder: Path, ports: Ports) -> Program:
+    config = folder / "envoy.yaml"
+    config.write_text(ENVOY_CONFIG.format(v3=_V3, **ports._asdict()))
+    return Program([str(ENVOY), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "error"])
 
 
 def gateway_config(folder: Path, ports: Ports, upstreams: int = 1) -> Path:
@@ -229,5 +269,6 @@ SUBJECTS = (
     Subject("nginx", "nginx, a plain reverse proxy", _nginx),
     Subject("durable", "Douane, every control on, two durable commits per call", _durable),
     Subject("memory", "Douane, every control on, audit log in memory", _in_memory),
+    Subject("envoy", "Envoy 1.40 mcp_router, no guards, nothing written", _envoy),
     Subject("official", "a server on the official SDK (mcp 2.3.0), called directly", _official),
 )

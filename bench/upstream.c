@@ -4,7 +4,7 @@
 //
 // Speaks Streamable HTTP on 127.0.0.1 in both eras: 2026-07-28 (each request on its own) and the initialize handshake,
 // without sessions. The tool `echo` returns its argument `text`; TOOLS - 1 more are only listed. One thread, epoll,
-// keep-alive and pipelining. It trusts its input to be JSON, and takes bodies by Content-Length only.
+// keep-alive and pipelining. It trusts its input to be JSON.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -199,16 +199,43 @@ static void make_tools(int count) {
 
 // --- HTTP ---
 
+static char joined[MAX_REQUEST];
+
+// The size of a chunked body with its framing, 0 while it is incomplete, -1 if it cannot be one. `body` is what it says.
+static ssize_t unchunked(const char *bytes, size_t size, struct span *body) {
+  const char *p = bytes, *end = bytes + size;
+  size_t filled = 0;
+  for (;;) {
+    const char *line_end = memmem(p, end - p, "\r\n", 2);
+    if (!line_end) return 0;
+    size_t chunk = strtoul(p, NULL, 16);
+    if (chunk > sizeof joined - filled) return -1;
+    p = line_end + 2;
+    if ((size_t)(end - p) < chunk + 2) return 0;
+    memcpy(joined + filled, p, chunk);
+    filled += chunk;
+    p += chunk + 2;
+    if (chunk == 0) break;
+  }
+  *body = (struct span){joined, filled};
+  return p - bytes;
+}
+
 // The size of the first request in the bytes, 0 while it is incomplete, -1 if it cannot be one.
 static ssize_t whole(const char *bytes, size_t size, struct span *body) {
   const char *end = memmem(bytes, size, "\r\n\r\n", 4);
   if (!end) return size > MAX_REQUEST ? -1 : 0;
   size_t length = 0, head = end + 4 - bytes;
+  bool chunked = false;
   for (const char *line = bytes; line < end;) {
     const char *next = memmem(line, end + 2 - line, "\r\n", 2);
     if (!strncasecmp(line, "content-length:", 15)) length = strtoul(line + 15, NULL, 10);
-    if (!strncasecmp(line, "transfer-encoding:", 18)) return -1;
+    if (!strncasecmp(line, "transfer-encoding:", 18)) chunked = true;
     line = next + 2;
+  }
+  if (chunked) {
+    ssize_t framed = unchunked(bytes + head, size - head, body);
+    return framed > 0 ? (ssize_t)head + framed : framed;
   }
   if (length > MAX_REQUEST) return -1;
   *body = (struct span){bytes + head, length};
