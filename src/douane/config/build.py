@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -192,15 +193,24 @@ async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: S
     owner = Principal(_OWNER)
     unix = await serve_unix(str(paths.socket), lambda link: _serve(gateway, link, owner))
     try:
-        names = [*listen.hosts, f"{listen.host}:{listen.port}"]
-        names += [f"{name}:{listen.port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+        # A free port has to be had before its names can be: clients send it in Host.
+        sock = _any_port(listen.host) if listen.port == 0 else None
+        port = listen.port if sock is None else sock.getsockname()[1]
+        names = [*listen.hosts, f"{listen.host}:{port}"]
+        names += [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
         guard = Guard([name.encode() for name in names], [origin.encode() for origin in listen.origins])
         limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
-        http = await http_server.serve(gateway.endpoint, guard=guard, host=listen.host, port=listen.port, limits=limits)
+        http = await http_server.serve(
+            gateway.endpoint, guard=guard, host=listen.host, port=port, sock=sock, limits=limits
+        )
     except BaseException:
         await unix.aclose()
         raise
     return Running(gateway, http, unix, clients)
+
+
+def _any_port(host: str) -> socket.socket:
+    return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def _serve(gateway: Gateway, link: Link, owner: Principal) -> None:
