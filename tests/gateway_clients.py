@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -150,10 +151,12 @@ async def ready(gateway: Gateway) -> bool:
     return (await get(gateway, "/readyz")).status == 200
 
 
-async def until_ready(gateway: Gateway) -> None:
-    async with asyncio.timeout(BOUND_S):
-        while not await ready(gateway):
-            await asyncio.sleep(0.02)
+async def until_ready(gateway: Gateway, seconds: float = BOUND_S) -> None:
+    """It says that it is ready. `/readyz` sends no event, so it is asked again and again."""
+    end_s = time.monotonic() + seconds
+    while not await ready(gateway):
+        assert time.monotonic() < end_s, gateway.log[-10:]
+        await asyncio.sleep(0.02)
 
 
 class HttpClient:
