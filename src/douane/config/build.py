@@ -113,7 +113,7 @@ async def start(
     except (TokenUnusable, StoreBusy, SocketRefused) as exc:
         raise CannotStart(str(exc)) from exc
     except (StoreFailed, AuditError) as exc:
-        raise CannotStart(f"the audit log cannot be used, so nothing may be called: {exc}") from exc
+        raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
     except OSError as exc:
         listen = loaded.config.listen
         raise CannotStart(f"cannot serve on {listen.host}:{listen.port} or write to {paths.data_dir}: {exc}") from exc
