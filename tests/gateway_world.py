@@ -206,6 +206,11 @@ class Gateway:
                 self._doors.set()
         self._doors.set()
 
+    def complaints(self) -> list[str]:
+        """Tracebacks of its own; what its upstreams print is theirs."""
+        own = (line for line in self.log if '"douane.upstream.' not in line)
+        return [line for line in own if "Traceback" in line or "never retrieved" in line]
+
     async def kill(self) -> None:
         """SIGKILL, and seen dead."""
         if self.process.returncode is None:
@@ -240,6 +245,6 @@ async def gateway(home: Path, upstreams: Mapping[str, Upstream], **config: Any) 
             code = await running.stop()
             assert code == 0, running.log[-20:]
         assert await world.empty(), world.processes()
-        assert not [line for line in running.log if "Traceback" in line or "never retrieved" in line], running.log
+        assert running.complaints() == []
     finally:
         await running.kill()

@@ -26,21 +26,25 @@ async def test_a_call_whose_intent_cannot_be_written_is_denied_in_time_and_never
     count = tmp_path / "count"
     environment = {"DOUANE_FAILPOINTS": f"audit.before_commit={fault}@4"}
     upstreams = {"hostile": hostile(f"count={count}")}
-    async with gateway(tmp_path / "home", upstreams, environment=environment) as running:
-        async with http(running) as client, session(running) as older, stdio(running.world) as line:
-            assert text_of(await client.call("hostile_count")) == "1"
-            began_s = time.monotonic()
-            denied = await client.call("hostile_count")
-            assert time.monotonic() - began_s <= DENIED_S
-            assert denied["error"]["code"] == AUDIT_UNAVAILABLE
-            assert "Traceback" not in str(denied)
-            began_s = time.monotonic()
-            for door in (client, older, line):
-                assert (await door.call("hostile_count"))["error"]["code"] == AUDIT_UNAVAILABLE
-            assert time.monotonic() - began_s <= DENIED_S
-            health = await get(running, "/readyz")
-            assert (health.status, health.message["audit"]) == (503, "sealed")
-            assert executed(count) == 1
+    async with (
+        gateway(tmp_path / "home", upstreams, environment=environment) as running,
+        http(running) as client,
+        session(running) as older,
+        stdio(running.world) as line,
+    ):
+        assert text_of(await client.call("hostile_count")) == "1"
+        began_s = time.monotonic()
+        denied = await client.call("hostile_count")
+        assert time.monotonic() - began_s <= DENIED_S
+        assert denied["error"]["code"] == AUDIT_UNAVAILABLE
+        assert "Traceback" not in str(denied)
+        began_s = time.monotonic()
+        for door in (client, older, line):
+            assert (await door.call("hostile_count"))["error"]["code"] == AUDIT_UNAVAILABLE
+        assert time.monotonic() - began_s <= DENIED_S
+        health = await get(running, "/readyz")
+        assert (health.status, health.message["audit"]) == (503, "sealed")
+        assert executed(count) == 1
 
 
 async def test_fifty_calls_at_once_before_a_hanging_disk_are_all_denied_in_time(tmp_path: Path) -> None:
