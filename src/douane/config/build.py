@@ -23,7 +23,7 @@ from ..gateway.http_door import Turned
 from ..gateway.names import exposed
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
-from ..observe.log import configure
+from ..observe.log import Sparing, configure
 from ..protocol.call import Principal
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
@@ -323,11 +323,11 @@ def _by_command(
 ) -> Callable[[Noted], Awaitable[Session]]:
     cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
     command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
-    said = logging.getLogger(f"douane.upstream.{name}")
+    said = Sparing(logging.getLogger(f"douane.upstream.{name}"))
 
     async def link() -> Link:
         try:
-            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=lambda line: said.info("%s", line))
+            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=said)
         except SpawnFailed as exc:
             raise CannotConnect(str(exc)) from exc
 
