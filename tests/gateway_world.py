@@ -215,15 +215,16 @@ class Gateway:
         """SIGKILL, and seen dead."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGKILL)
-        await self._gone()
+        await self.ended()
 
     async def stop(self) -> int:
         """SIGTERM, and the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        return await self._gone()
+        return await self.ended()
 
-    async def _gone(self) -> int:
+    async def ended(self) -> int:
+        """The exit code of a process that is ending."""
         async with asyncio.timeout(BOUND_S):
             code = await self.process.wait()
             await self._logging

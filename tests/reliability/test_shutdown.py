@@ -36,7 +36,7 @@ async def test_sigterm_lets_the_call_in_hand_finish(tmp_path: Path, handshake: b
             answer = await last_of(client)
         assert answer["result"]["content"] == [{"type": "text", "text": "done"}]  # type: ignore[index]
         began_s = time.monotonic()
-        assert await running.stop() == 0
+        assert await running.ended() == 0
         assert time.monotonic() - began_s < 2.0
         assert [o.status for c in running.world.calls().values() if c.intents for o in c.outcomes] == ["ok"]
 
@@ -49,7 +49,7 @@ async def test_sigterm_lets_the_call_of_a_line_finish_too(tmp_path: Path) -> Non
         running.process.send_signal(signal.SIGTERM)
         assert text_of(await line.answer_to(id)) == "done"
         assert await line.ended() == 0
-        assert await running.stop() == 0
+        assert await running.ended() == 0
         assert [o.status for c in running.world.calls().values() if c.intents for o in c.outcomes] == ["ok"]
 
 
@@ -69,7 +69,7 @@ async def test_sigterm_ends_listening_streams_and_idle_lines_at_once(tmp_path: P
         running.process.send_signal(signal.SIGTERM)
         assert [chunk async for chunk in client.line.chunks(headers)] == []  # ended, not cut
         assert time.monotonic() - began_s <= 1.0
-        assert await running.stop() == 0
+        assert await running.ended() == 0
         assert time.monotonic() - began_s <= 3.0
         assert await line.ended() == 0
 
@@ -145,4 +145,4 @@ async def test_a_second_sigterm_does_not_hurt(tmp_path: Path) -> None:
         await until_ready(running)
         running.process.send_signal(signal.SIGTERM)
         running.process.send_signal(signal.SIGINT)
-        assert await running.stop() == 0
+        assert await running.ended() == 0

@@ -79,8 +79,9 @@ class Running:
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
+        self._unix.stop_listening()
+        await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
         await self._unix.aclose()
-        await self.http.aclose(_DRAIN_S)
         await self.gateway.aclose()
         for client in self._clients:
             await client.aclose()
