@@ -25,6 +25,7 @@ from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
 from ..protocol.call import Principal
+from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
@@ -176,7 +177,7 @@ def _gateway(
         upstreams=upstreams,
         front=(
             record.make(log, keep_results=config.audit.keep_results),
-            resolve.make(catalog),
+            resolve.make(catalog, lambda name: _absent(name, config, upstreams)),
             policy.make(rules, marks),
         ),
         inner=inner,
@@ -300,7 +301,7 @@ def _upstream(
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
 ) -> Upstream:
-    prefix = upstream.prefix if upstream.prefix is not None else f"{name}_"
+    prefix = _prefix(name, upstream)
     limits = _frame_limits(loaded.config)
     if upstream.command:
         open_session = _by_command(name, upstream, loaded.path.parent, limits)
@@ -317,6 +318,19 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
     )
+
+
+def _prefix(name: str, upstream: UpstreamConfig) -> str:
+    return upstream.prefix if upstream.prefix is not None else f"{name}_"
+
+
+def _absent(exposed_name: str, config: Config, upstreams: Mapping[str, Upstream]) -> Failed | None:
+    """Whether a name nobody offers has the prefix of an upstream that is not there."""
+    for name, upstream in upstreams.items():
+        prefix = _prefix(name, config.upstreams[name])
+        if prefix and exposed_name.startswith(prefix) and upstream.state in ("starting", "down"):
+            return upstream.unavailable()
+    return None
 
 
 def _by_command(
