@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,8 +23,9 @@ from ..gateway.http_door import Turned
 from ..gateway.names import exposed
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
-from ..observe.log import configure
+from ..observe.log import Sparing, configure
 from ..protocol.call import Principal
+from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
@@ -78,8 +80,9 @@ class Running:
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
+        self._unix.stop_listening()
+        await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
         await self._unix.aclose()
-        await self.http.aclose(_DRAIN_S)
         await self.gateway.aclose()
         for client in self._clients:
             await client.aclose()
@@ -112,7 +115,7 @@ async def start(
     except (TokenUnusable, StoreBusy, SocketRefused) as exc:
         raise CannotStart(str(exc)) from exc
     except (StoreFailed, AuditError) as exc:
-        raise CannotStart(f"the audit log cannot be used, so nothing may be called: {exc}") from exc
+        raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
     except OSError as exc:
         listen = loaded.config.listen
         raise CannotStart(f"cannot serve on {listen.host}:{listen.port} or write to {paths.data_dir}: {exc}") from exc
@@ -174,7 +177,7 @@ def _gateway(
         upstreams=upstreams,
         front=(
             record.make(log, keep_results=config.audit.keep_results),
-            resolve.make(catalog),
+            resolve.make(catalog, lambda name: _absent(name, config, upstreams)),
             policy.make(rules, marks),
         ),
         inner=inner,
@@ -192,15 +195,24 @@ async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: S
     owner = Principal(_OWNER)
     unix = await serve_unix(str(paths.socket), lambda link: _serve(gateway, link, owner))
     try:
-        names = [*listen.hosts, f"{listen.host}:{listen.port}"]
-        names += [f"{name}:{listen.port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+        # A free port has to be had before its names can be: clients send it in Host.
+        sock = _any_port(listen.host) if listen.port == 0 else None
+        port = listen.port if sock is None else sock.getsockname()[1]
+        names = [*listen.hosts, f"{listen.host}:{port}"]
+        names += [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
         guard = Guard([name.encode() for name in names], [origin.encode() for origin in listen.origins])
         limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
-        http = await http_server.serve(gateway.endpoint, guard=guard, host=listen.host, port=listen.port, limits=limits)
+        http = await http_server.serve(
+            gateway.endpoint, guard=guard, host=listen.host, port=port, sock=sock, limits=limits
+        )
     except BaseException:
         await unix.aclose()
         raise
     return Running(gateway, http, unix, clients)
+
+
+def _any_port(host: str) -> socket.socket:
+    return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def _serve(gateway: Gateway, link: Link, owner: Principal) -> None:
@@ -289,7 +301,7 @@ def _upstream(
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
 ) -> Upstream:
-    prefix = upstream.prefix if upstream.prefix is not None else f"{name}_"
+    prefix = _prefix(name, upstream)
     limits = _frame_limits(loaded.config)
     if upstream.command:
         open_session = _by_command(name, upstream, loaded.path.parent, limits)
@@ -308,16 +320,29 @@ def _upstream(
     )
 
 
+def _prefix(name: str, upstream: UpstreamConfig) -> str:
+    return upstream.prefix if upstream.prefix is not None else f"{name}_"
+
+
+def _absent(exposed_name: str, config: Config, upstreams: Mapping[str, Upstream]) -> Failed | None:
+    """Whether a name nobody offers has the prefix of an upstream that is not there."""
+    for name, upstream in upstreams.items():
+        prefix = _prefix(name, config.upstreams[name])
+        if prefix and exposed_name.startswith(prefix) and upstream.state in ("starting", "down"):
+            return upstream.unavailable()
+    return None
+
+
 def _by_command(
     name: str, upstream: UpstreamConfig, here: Path, limits: rpc.Limits
 ) -> Callable[[Noted], Awaitable[Session]]:
     cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
     command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
-    said = logging.getLogger(f"douane.upstream.{name}")
+    said = Sparing(logging.getLogger(f"douane.upstream.{name}"))
 
     async def link() -> Link:
         try:
-            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=lambda line: said.info("%s", line))
+            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=said)
         except SpawnFailed as exc:
             raise CannotConnect(str(exc)) from exc
 

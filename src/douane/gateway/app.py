@@ -99,6 +99,15 @@ class Gateway:
             "waiting_for": [] if settled else pending,
         }
 
+    async def drain(self, within_s: float) -> None:
+        """End what only listens, take nothing new on lines, and let their calls end within that time.
+
+        HTTP requests are drained by their server.
+        """
+        self._draining = True
+        self.http.hush()
+        await _all(door.drain(within_s) for door in tuple(self._doors))
+
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True

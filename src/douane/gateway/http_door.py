@@ -59,6 +59,10 @@ class HttpDoor:
     def open_calls(self) -> int:
         return len(self._tasks)
 
+    def hush(self) -> None:
+        """End the streams that only listen: they would hold up a drain, and nothing is owed to them."""
+        self._sessions.hush_all()
+
     async def aclose(self) -> None:
         """Cancel what is still open."""
         self._sessions.close_all()

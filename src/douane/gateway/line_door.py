@@ -17,7 +17,7 @@ from ..protocol.outcome import Refused
 from ..registry.catalog import Kind
 from ..transports.link import Link, LinkClosed
 from ..wire import json, rpc
-from ..wire.codes import INVALID_REQUEST
+from ..wire.codes import INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 from .greeted import Greeted
 from .listener import Listener, conversation_of, list_names, new_id
 
@@ -38,9 +38,17 @@ class LineDoor:
         self._conversation = conversation_of(principal, new_id())
         self._open: dict[rpc.Id, asyncio.Task[None]] = {}
         self._greeted: Greeted | None = None
+        self._draining = False
         self.ended: asyncio.Future[str] = self._loop.create_future()
         listener.catalog.on_change.append(self._on_change)
         link.start(self._on_frame, self._on_close)
+
+    async def drain(self, within_s: float) -> None:
+        """Take nothing new, let what is open end within that time, and close the line."""
+        self._draining = True
+        if self._open:
+            await asyncio.wait(tuple(self._open.values()), timeout=within_s)
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Cancel what is open and close the line."""
@@ -86,7 +94,9 @@ class LineDoor:
                 task.cancel()
 
     def _on_request(self, request: rpc.Request) -> None:
-        if request.id in self._open:
+        if self._draining:
+            self._refuse(request.id, Refused(UPSTREAM_UNAVAILABLE, "gateway: it is stopping; call again in a moment"))
+        elif request.id in self._open:
             self._refuse(request.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
         elif len(self._open) >= MAX_OPEN:
             self._refuse(request.id, Refused(INVALID_REQUEST, f"gateway: more than {MAX_OPEN} calls open on one line"))

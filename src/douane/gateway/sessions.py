@@ -43,12 +43,16 @@ class ClientSession:
         if self._ear is not None:
             self._ear.write(sse.encode(frame))
 
-    def close(self) -> None:
-        for task in tuple(self.open.values()):
-            task.cancel()
+    def hush(self) -> None:
+        """End the stream it listens on."""
         if self._ear is not None:
             self._ear.end()
             self._ear = None
+
+    def close(self) -> None:
+        for task in tuple(self.open.values()):
+            task.cancel()
+        self.hush()
 
     def _deaf(self) -> None:
         self._ear = None
@@ -93,6 +97,10 @@ class Sessions:
     def end(self, session: ClientSession) -> None:
         self._sessions.pop(session.id, None)
         session.close()
+
+    def hush_all(self) -> None:
+        for session in self._sessions.values():
+            session.hush()
 
     def close_all(self) -> None:
         for session in tuple(self._sessions.values()):

@@ -122,12 +122,13 @@ class Upstream:
     async def _await_session(self, call: Call) -> Session | Failed:
         self._wanted.set()
         if self.state == "closed" or (self.state == "down" and self._loop.time() < self._retry_at_s):
-            return self._unavailable()
+            return self.unavailable()
         patience_s = max(0.0, (call.deadline_s or 0.0) - self._loop.time())
         await asyncio.wait({self._settled}, timeout=patience_s)
-        return self._session or self._unavailable()
+        return self._session or self.unavailable()
 
-    def _unavailable(self) -> Failed:
+    def unavailable(self) -> Failed:
+        """How a call ends that cannot be put to it now: why, and when it is tried again."""
         wait_s = max(0.0, self._retry_at_s - self._loop.time())
         again = f"; tried again in {wait_s:.0f} s" if self.state == "down" else ""
         return Failed(UPSTREAM_UNAVAILABLE, f"upstream {self.name}: {self.state}: {self.reason}{again}", "no")

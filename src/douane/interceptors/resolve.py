@@ -1,6 +1,7 @@
 """RESOLVE: which upstream a call is for, and under what name. Reads the catalog and starts nothing.
 
 What does not exist and what is hidden look alike: -32602 (specification/2026-07-28/server/tools.mdx, error handling).
+What belongs to an upstream that is not there is another matter: lists name the gap, and so does the answer here.
 """
 
 from collections.abc import Callable
@@ -10,14 +11,18 @@ from msgspec.structs import replace
 
 from ..flow.chain import Gate, Stage
 from ..protocol.call import JSON, Call
-from ..protocol.outcome import Outcome, Refused
+from ..protocol.outcome import Failed, Outcome, Refused
 from ..registry.catalog import Catalog, Item
 from ..wire.codes import INVALID_PARAMS
 
 __all__ = ["make"]
 
 
-def make(catalog: Catalog) -> Gate:
+Absent = Callable[[str], Failed | None]
+"""How a call of that exposed name ends if it belongs to an upstream that is not there, else None."""
+
+
+def make(catalog: Catalog, absent: Absent = lambda name: None) -> Gate:
     ways: dict[str, Callable[[Call, Catalog], Call | Outcome]] = {
         "tools/call": _tool,
         "prompts/get": _prompt,
@@ -27,7 +32,12 @@ def make(catalog: Catalog) -> Gate:
 
     def check(call: Call) -> Call | Outcome:
         way = ways.get(call.method)
-        return call if way is None else way(call, catalog)
+        if way is None:
+            return call
+        found = way(call, catalog)
+        if isinstance(found, Refused) and call.method in ("tools/call", "prompts/get"):
+            return absent(call.target or "") or found
+        return found
 
     return Gate("resolve", Stage.RESOLVE, check)
 

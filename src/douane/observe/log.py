@@ -7,11 +7,12 @@ dropped, not waited for. Bodies of calls are not in it: they are in the audit.
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Literal, TextIO
 
 import msgspec
 
-__all__ = ["configure"]
+__all__ = ["Sparing", "configure"]
 
 Format = Literal["auto", "console", "json"]
 
@@ -25,6 +26,31 @@ class _Stream(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:
         self.dropped += 1
+
+
+class Sparing:
+    """The lines of one talkative source, at most `lines_per_s` of them; how many were left out is said once a second.
+
+    A line of the log costs as much as a call, and a child may write a million of them.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, *, lines_per_s: int = 50, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger, self._lines_per_s, self._clock = logger, lines_per_s, clock
+        self._second, self._written, self._left_out = 0, 0, 0
+
+    def __call__(self, line: str) -> None:
+        second = int(self._clock())
+        if second != self._second:
+            if self._left_out:
+                self._logger.warning("%d lines were left out", self._left_out)
+            self._second, self._written, self._left_out = second, 0, 0
+        if self._written < self._lines_per_s:
+            self._written += 1
+            self._logger.info("%s", line)
+        else:
+            self._left_out += 1
 
 
 class _Lines(logging.Formatter):

@@ -84,12 +84,16 @@ class UnixServer:
         self._links = links
         self._file = os.stat(path).st_ino
 
-    async def aclose(self) -> None:
-        """Stop listening, remove the socket file if it is still ours, close every link. Idempotent."""
+    def stop_listening(self) -> None:
+        """Remove the socket file if it is still ours, and take no further links. Idempotent."""
         with contextlib.suppress(FileNotFoundError):
             if os.stat(self.path).st_ino == self._file:
                 os.unlink(self.path)
         self._server.close()
+
+    async def aclose(self) -> None:
+        """Stop listening and close every link. Idempotent."""
+        self.stop_listening()
         await asyncio.gather(*(link.aclose() for link in list(self._links)))
         await self._server.wait_closed()
 

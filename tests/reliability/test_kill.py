@@ -1,0 +1,107 @@
+"""F1 and F17: SIGKILL of the gateway under load, again and again. What a client was answered is in the audit.
+
+A client that got no answer knows nothing, and nothing is asked of its call but that the audit closes it. The acked
+set is kept out here; it is compared with the audit as a subset.
+"""
+
+import asyncio
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+from gateway_clients import HttpClient, http, text_of, until_ready
+from gateway_world import Gateway, Recorded, World, hostile, real
+
+KILLS = 25
+CLIENTS = 6
+READY_S = 5.0
+
+
+class Load:
+    """Clients that call until the gateway is gone; `acked` holds the nonces whose answers came whole."""
+
+    def __init__(self) -> None:
+        self.acked: set[str] = set()
+        self.sent = 0
+
+    async def run(self, gateway: Gateway, number: int) -> None:
+        try:
+            async with http(gateway) as client:
+                while True:
+                    await self._one(client, number)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+
+    async def _one(self, client: HttpClient, number: int) -> None:
+        self.sent += 1
+        nonce = f"{number}-{self.sent}"
+        if number == 0:
+            answer = await client.call("time_convert_time", **convert(nonce))
+        else:
+            answer = await client.call("hostile_echo", text=nonce)
+        if "result" in answer and number:
+            assert text_of(answer) == nonce
+        if "result" in answer:
+            self.acked.add(nonce)
+
+
+def convert(nonce: str) -> dict[str, str]:
+    # The server knows no `nonce` and does not mind it.
+    return {"source_timezone": "UTC", "time": "12:30", "target_timezone": "Asia/Tokyo", "nonce": nonce}
+
+
+def nonce_of(call: Recorded) -> str:
+    arguments = call.arguments
+    return arguments.get("nonce") or arguments.get("text")
+
+
+async def start(world: World) -> tuple[Gateway, float]:
+    """A gateway that is ready, and how long that took it."""
+    began_s = time.monotonic()
+    gateway = await world.up()
+    await until_ready(gateway)
+    return gateway, time.monotonic() - began_s
+
+
+@pytest.mark.slow
+@pytest.mark.counterpart
+async def test_what_was_answered_before_any_of_25_kills_is_in_the_audit(tmp_path: Path) -> None:
+    upstreams = {"hostile": hostile("setsid"), "time": real("mcp-server-time")}
+    world, load, chance = World(tmp_path, upstreams), Load(), random.Random(20260728)
+    slowest_start_s = slowest_sweep_s = 0.0
+    for _ in range(KILLS):
+        gateway, took_s = await start(world)
+        slowest_start_s = max(slowest_start_s, took_s)
+        clients = [asyncio.create_task(load.run(gateway, number)) for number in range(CLIENTS)]
+        await asyncio.sleep(chance.uniform(0.2, 0.8))  # the moment of the kill is what is drawn, not an event
+        await gateway.kill()
+        killed_s = time.monotonic()
+        assert await world.empty(), world.processes()
+        slowest_sweep_s = max(slowest_sweep_s, time.monotonic() - killed_s)
+        await asyncio.gather(*clients)
+    gateway, _ = await start(world)
+    assert await gateway.stop() == 0
+
+    calls = world.calls()
+    done = {nonce_of(call) for call in calls.values() if [o.status for o in call.outcomes] == ["ok"]}
+    assert load.acked - done == set()
+    assert [id for id, call in calls.items() if len(call.intents) != 1 or len(call.outcomes) != 1] == []
+    crashed = [call for call in calls.values() if call.outcomes[0].cause == "crash"]
+    assert all(call.outcomes[0].status == "unknown" and call.outcomes[0].sent == "unknown" for call in crashed)
+    assert (await world.verified())["ok"] is True
+    assert len(load.acked) >= KILLS * 50
+    assert slowest_start_s <= READY_S
+    print(
+        json.dumps(
+            {
+                "kills": KILLS,
+                "sent": load.sent,
+                "acked": len(load.acked),
+                "closed_as_unknown": len(crashed),
+                "slowest_start_s": round(slowest_start_s, 2),
+                "slowest_sweep_s": round(slowest_sweep_s, 3),
+            }
+        )
+    )

@@ -1,0 +1,110 @@
+"""A well-behaved MCP server over stdio that writes down what reaches it. Standard library only.
+
+    python witness.py SEEN [modern] [NAME ...]
+
+Each frame it gets is appended to the file SEEN as one line. Revision 2025-11-25, or with `modern` 2026-07-28. Tools:
+
+    echo {text}        answers with the text
+    wait               answers when `release` is called, or never after its cancellation
+    release            lets all that wait go
+    work {steps}       as many progress notifications and log messages, then the answer; then, like `wait`, nothing
+                       more when `hold` is true
+    NAME ...           further names, which answer with their own
+
+The tool list changes when a `release` carries `{"tools": [...]}`.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+_REVISION = "2025-11-25"
+_TOOLS = ("echo", "wait", "release", "work")
+
+
+def tell(message: Any) -> None:
+    view = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+    while view:
+        view = view[os.write(1, view) :]
+
+
+class Witness:
+    def __init__(self, seen: str, modes: list[str]) -> None:
+        self.seen = open(seen, "ab", buffering=0)  # noqa: SIM115 - as long as the process
+        self.modern = "modern" in modes
+        self.tools = [*_TOOLS, *(mode for mode in modes if mode != "modern")]
+        self.waiting: list[Any] = []
+
+    def serve(self) -> None:
+        for line in sys.stdin.buffer:
+            self.seen.write(line)
+            self.hear(json.loads(line))
+
+    def hear(self, message: Any) -> None:
+        method, number, params = message.get("method"), message.get("id"), message.get("params") or {}
+        if method == "notifications/cancelled":
+            self.waiting = [waiting for waiting in self.waiting if waiting != params.get("requestId")]
+        elif number is None:
+            return
+        elif method == "tools/call":
+            self.call(number, params["name"], params.get("arguments") or {}, params.get("_meta") or {})
+        else:
+            self.answer(number, self.listed(method))
+
+    def listed(self, method: str) -> Any:
+        server = {"name": "witness", "version": "1"}
+        capabilities = {"tools": {"listChanged": True}, "logging": {}}
+        hints = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if self.modern else {}
+        if method == "tools/list":
+            return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in self.tools], **hints}
+        if method == "server/discover" and self.modern:
+            return {"supportedVersions": ["2026-07-28"], "capabilities": capabilities, **hints}
+        if method == "initialize" and not self.modern:
+            return {"protocolVersion": _REVISION, "capabilities": capabilities, "serverInfo": server}
+        return None
+
+    def answer(self, number: Any, result: Any) -> None:
+        if result is None:
+            tell({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "Method not found"}})
+        else:
+            tell({"jsonrpc": "2.0", "id": number, "result": result})
+
+    def done(self, number: Any, text: str) -> None:
+        result = {"content": [{"type": "text", "text": text}]}
+        self.answer(number, {"resultType": "complete", **result} if self.modern else result)
+
+    def call(self, number: Any, name: str, arguments: Any, meta: Any) -> None:
+        if name == "wait":
+            self.waiting.append(number)
+        elif name == "release":
+            self.release(arguments)
+            self.done(number, "released")
+        elif name == "work":
+            self.work(number, arguments, meta)
+        else:
+            self.done(number, str(arguments.get("text", "")) if name == "echo" else name)
+
+    def release(self, arguments: Any) -> None:
+        for number in self.waiting:
+            self.done(number, "waited")
+        self.waiting.clear()
+        if "tools" in arguments:
+            self.tools = [*_TOOLS, *arguments["tools"]]
+            tell({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
+    def work(self, number: Any, arguments: Any, meta: Any) -> None:
+        for step in range(1, arguments.get("steps", 3) + 1):
+            if "progressToken" in meta:
+                progress = {"progressToken": meta["progressToken"], "progress": step, "message": f"step {step}"}
+                tell({"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})
+            said = {"level": "debug" if step == 1 else "warning", "data": f"said {step}"}
+            tell({"jsonrpc": "2.0", "method": "notifications/message", "params": said})
+        if arguments.get("hold"):
+            self.waiting.append(number)
+        else:
+            self.done(number, "worked")
+
+
+if __name__ == "__main__":
+    Witness(sys.argv[1], sys.argv[2:]).serve()
