@@ -26,6 +26,8 @@ from .kit import ORIGIN, ROOMY, calls_in, intent, opened, outcome, signer_in, ve
 class HeldLedger(MemoryLedger):
     """Commits wait while the gate is closed: a disk that hangs in fsync."""
 
+    instant = False
+
     def __init__(self) -> None:
         super().__init__()
         self.gate = threading.Event()
@@ -236,7 +238,7 @@ async def test_closing_does_not_wait_for_a_disk_that_hangs() -> None:
     with pytest.raises(AuditSealed):
         await waiting
     ledger.gate.set()
-    assert await asyncio.to_thread(log._writer.join, 5)  # pyright: ignore[reportPrivateUsage]
+    assert await log._writer.ended(5)  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_slow_commit_degrades_and_a_quick_one_mends() -> None:
@@ -275,6 +277,7 @@ async def test_an_error_of_the_store_seals_for_good() -> None:
 
 
 class SmallDisk(MemoryLedger):
+    instant = False
     free: int = 1 << 40
 
     def free_bytes(self) -> int | None:
