@@ -17,7 +17,7 @@ from douane.stores.ports import Bundle, Row
 
 # Future, leaf, its call and what it does to it, payload record as stored, milliseconds, rows. A tuple takes a
 # fifth of the time of a NamedTuple to make.
-Item = tuple[asyncio.Future[int] | None, bytes, str, Does, bytes, int, tuple[Row, ...]]
+Item = tuple[asyncio.Future[int], bytes, str, Does, bytes, int, tuple[Row, ...]]
 
 
 class Batch(NamedTuple):
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     items: list[Item]
     bundle: Bundle
-    also: list[Row]
+    also: Sequence[Row]
     payload_bytes: int
     frontier: Frontier
     opened: dict[str, int]
@@ -35,26 +35,25 @@ class Batch(NamedTuple):
 
 def packed(items: list[Item], grown: Frontier, open_intents: dict[str, int]) -> Batch:
     """`items` after `grown` and `open_intents`, which stay as they are: a batch may come back."""
-    first = grown.size
-    leaves = [raw for _, raw, _, _, _, _, _ in items]
-    hashes = [sha256(b"\0" + raw).digest() for raw in leaves]
+    first, count = grown.size, len(items)
+    _, leaves, calls, does, records, times_ms, also = zip(*items, strict=True)
+    hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
     frontier = grown.copy()
     frontier.extend(hashes)
     opened: dict[str, int] = {}
     closed: set[str] = set()
-    for index, (_, _, call, does, _, _, _) in enumerate(items, first):
-        if does == "opens":
+    for index, call, did in zip(range(first, first + count), calls, does, strict=True):
+        if did == "opens":
             opened[call] = index
-        elif does == "closes":
+        elif did == "closes":
             closed.add(call)
             opened.pop(call, None)
-    records = [record for _, _, _, _, record, _, _ in items]
     without = records.count(NO_PAYLOAD)
-    payloads = b"".join(records) if without < len(records) else None
+    payloads = b"".join(records) if without < count else None
     bundle = Bundle(
         first,
-        len(items),
-        items[-1][5] * 1_000_000,
+        count,
+        times_ms[-1] * 1_000_000,
         _oldest(open_intents, opened, closed, frontier.size),
         frontier.root(),
         packed_entries(leaves),
@@ -62,8 +61,8 @@ def packed(items: list[Item], grown: Frontier, open_intents: dict[str, int]) -> 
         payloads,
     )
     payload_bytes = len(payloads) - without * len(NO_PAYLOAD) if payloads else 0
-    also = [row for *_, rows in items if rows for row in rows]
-    return Batch(items, bundle, also, payload_bytes, frontier, opened, closed)
+    rows = [row for rows in also for row in rows] if any(also) else ()
+    return Batch(items, bundle, rows, payload_bytes, frontier, opened, closed)
 
 
 def _oldest(open_intents: dict[str, int], opened: dict[str, int], closed: set[str], none: int) -> int:

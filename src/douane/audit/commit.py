@@ -160,7 +160,8 @@ class InstantCommitter:
         self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._signed: asyncio.Future[None] | None = None
+        self._signed: asyncio.Future[None] = self._loop.create_future()
+        self._signed.set_result(None)
         self._signs_at_end = True
 
     def commit(self, batch: Batch) -> None:
@@ -171,7 +172,7 @@ class InstantCommitter:
             self._reports.returned(refusal)
             return
         self._frontier = batch.frontier
-        if self._timer is None:
+        if self._timer is None and self._signed.done():
             self._timer = self._loop.call_later(self._signing.every_s, self._sign)
         self._reports.committed(0.0)
 
@@ -181,14 +182,12 @@ class InstantCommitter:
             self._timer.cancel()
 
     async def ended(self, timeout_s: float) -> bool:
-        if self._signed is not None and not self._signed.done():
-            await asyncio.wait([self._signed], timeout=timeout_s)
-        if self._signs_at_end:
+        await asyncio.wait([self._signed], timeout=timeout_s)
+        if self._signs_at_end and self._signed.done():
             self._sign()
-            if self._signed is not None:
-                await asyncio.wait([self._signed], timeout=timeout_s)
+            await asyncio.wait([self._signed], timeout=timeout_s)
         self._ledger.close()
-        return self._signed is None or self._signed.done()
+        return self._signed.done()
 
     def _sign(self) -> None:
         self._timer = None

@@ -54,7 +54,8 @@ class AuditLog:
         self._pseudonyms = Pseudonyms(actor_key)
         self._new_rows: list[Row] = []
         self._salts = Salts()
-        self._clock = Clock(now_ns)
+        self._now_ns = now_ns
+        self._clock = Clock()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._watched_s = self._loop.time()
@@ -107,13 +108,41 @@ class AuditLog:
         future raises AuditSealed, or AlreadyThere when a row of `also` had to be new and was not (then nothing was
         written).
         """
+        if ARMED:
+            failpoint("audit.before_stage")
+        writer = self._writer
+        if self._condition.state == "sealed" or writer.pending >= self._settings.max_pending or self._closing:
+            self._require_room(leaf)
+        clock, now_ms = self._clock, self._now_ns() // 1_000_000
+        if now_ms != clock.ms:
+            clock.set(now_ms)
+        leaf.v = VERSION
+        leaf.log = self._origin
+        leaf.t = clock.text
+        if payload is None:
+            raw = encode(leaf)
+            record, record_bytes = NO_PAYLOAD, 0
+        else:
+            size = len(payload)
+            if writer.pending_bytes + size > self._settings.max_pending_bytes:
+                self._require_empty()
+            salt, commitment = self._salts.commit(payload)
+            leaf.commit(commitment, size, keep=keep)
+            raw = encode(leaf)
+            record = packed_payload(salt, payload if keep else b"")
+            record_bytes = len(record)
+        if self._new_rows:
+            also = (*also, *self._new_rows)
+            self._new_rows.clear()
         future = self._loop.create_future()
-        self._stage(leaf, payload, also, future, keep)
+        writer.put((future, raw, leaf.call, leaf.does, record, now_ms, also), record_bytes)
+        if ARMED:
+            failpoint("audit.after_stage")
         return future
 
     def enqueue(self, leaf: Leaf, payload: bytes | None = None) -> None:
         """As `write`, for leaves nobody waits for (cancelled calls). Raises the same at once."""
-        self._stage(leaf, payload, (), None)
+        self.write(leaf, payload).add_done_callback(_unheard)
 
     def actor(self, subject: str) -> str:
         """The pseudonym of `subject`. The mapping is stored no later than the next leaf."""
@@ -152,45 +181,6 @@ class AuditLog:
         self._writer.close()
         ended = await self._writer.ended(self._settings.sealed_after_s + 2 * _TICK_S)
         self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
-
-    # For every leaf.
-
-    def _stage(
-        self,
-        leaf: Leaf,
-        payload: bytes | None,
-        also: tuple[Row, ...],
-        future: asyncio.Future[int] | None,
-        keep: bool = True,
-    ) -> None:
-        if ARMED:
-            failpoint("audit.before_stage")
-        writer = self._writer
-        if self._condition.state == "sealed" or writer.pending >= self._settings.max_pending or self._closing:
-            self._require_room(leaf)
-        clock = self._clock
-        clock.read()
-        leaf.v = VERSION
-        leaf.log = self._origin
-        leaf.t = clock.text
-        if payload is None:
-            raw = encode(leaf)
-            record, record_bytes = NO_PAYLOAD, 0
-        else:
-            size = len(payload)
-            if writer.pending_bytes + size > self._settings.max_pending_bytes:
-                self._require_empty()
-            salt, commitment = self._salts.commit(payload)
-            leaf.commit(commitment, size, keep=keep)
-            raw = encode(leaf)
-            record = packed_payload(salt, payload if keep else b"")
-            record_bytes = len(record)
-        if self._new_rows:
-            also = (*also, *self._new_rows)
-            self._new_rows.clear()
-        writer.put((future, raw, leaf.call, leaf.does, record, clock.ms, also), record_bytes)
-        if ARMED:
-            failpoint("audit.after_stage")
 
     def _require_room(self, leaf: Leaf) -> None:
         condition, pending = self._condition, self._writer.pending
@@ -259,3 +249,9 @@ class AuditLog:
                 Outcome(call=call, status="unknown", cause="crash", sent="unknown") for call in calls[at : at + at_once]
             )
             await asyncio.gather(*[self.write(outcome) for outcome in closing])
+
+
+def _unheard(written: asyncio.Future[int]) -> None:
+    """Nobody waits: that it failed is no fault of the program."""
+    if not written.cancelled():
+        written.exception()

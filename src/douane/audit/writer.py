@@ -172,7 +172,7 @@ class Writer:
         self._open_intents.update(batch.opened)
         index = batch.bundle.first
         for future, *_ in batch.items:
-            if future is not None and not future.done():
+            if not future.done():
                 future.set_result(index)
             index += 1
         self._under_way = None
@@ -210,7 +210,7 @@ class Writer:
 
     def _refuse(self, item: Item, fault: Exception) -> None:
         future, _, _, _, record, _, _ = item
-        if future is not None and not future.done():
+        if not future.done():
             future.set_exception(fault)
         self._left(1, len(record) if record is not NO_PAYLOAD else 0)
 
