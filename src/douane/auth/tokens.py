@@ -1,19 +1,22 @@
 """Bearer tokens: who they belong to, and how little a flood of wrong ones may cost.
 
-A header is looked up by its SHA-256, so the table holds no credential and a comparison tells nothing by its time.
-Spec: RFC 6750 §2.1, §3.
+A header is looked up by its SHA-256, so the table holds no credential, and how long a look takes tells nothing about one:
+who does not know the token cannot choose the digest. Spec: RFC 6750 §2.1, §3; RFC 9110 §11.1 (schemes in any case).
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
 __all__ = ["Bearer", "Denied", "Identity", "exposure_fault"]
 
-_MAX_ADDRESSES = 4096
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_MAX_HEADER_BYTES = 4096
+_MAX_SOURCES = 4096
+_MAX_RECORDED_PER_S = 64
+"""Of all sources together: a thousand addresses must not buy a thousand commits."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -37,6 +40,7 @@ _NO_TOKEN = Denied(
     401, "client: send the gateway's token as `Authorization: Bearer …`; `douane up` says where it is", "Bearer"
 )
 _WRONG = Denied(401, "client: this token is not known here", 'Bearer error="invalid_token"')
+_TOO_MANY = Denied(429, "client: too many wrong tokens from this address", recorded=False)
 
 
 class Bearer:
@@ -50,40 +54,46 @@ class Bearer:
         failures_per_s: float = 1.0,
         burst: int = 20,
     ) -> None:
+        """`clock` is monotonic, in seconds. A source may fail `burst` times at once, then `failures_per_s`."""
         self._known = {_digest(b"Bearer " + token.encode()): who for token, who in tokens.items()}
         self._clock, self._gap_s, self._slack_s = clock, 1.0 / failures_per_s, burst / failures_per_s
         self._next_free_s: OrderedDict[str, float] = OrderedDict()
-        self._recorded_s: dict[str, int] = {}
+        self._second, self._recorded = -1, set[str]()
 
     def verify(self, header: bytes | None, address: str) -> Identity | Denied:
-        """Who sent `header`. `address` is the peer's, for which failures are counted."""
-        if header is not None:
-            who = self._known.get(_digest(header))
+        """Who sent `header`. `address` is the peer's, for which failures are counted; a right token always passes."""
+        if header is not None and len(header) <= _MAX_HEADER_BYTES:
+            who = self._known.get(_digest(header)) or self._otherwise_written(header)
             if who is not None:
                 return who
-        return self._failed(address, _NO_TOKEN if header is None else _WRONG)
+        return self._failed(_source(address), _NO_TOKEN if header is None else _WRONG)
 
-    def _failed(self, address: str, denied: Denied) -> Denied:
-        # GCRA: one number an address. Its answer costs less and less work as failures go on.
+    def _otherwise_written(self, header: bytes) -> Identity | None:
+        scheme, _, token = header.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        return self._known.get(_digest(b"Bearer " + token.strip(b" \t")))
+
+    def _failed(self, source: str, denied: Denied) -> Denied:
+        # GCRA: one number a source.
         now_s = self._clock()
-        free_s = max(self._next_free_s.get(address, now_s), now_s)
-        if free_s - now_s > self._slack_s:
-            wait_s = free_s - now_s - self._slack_s
-            return Denied(429, "client: too many wrong tokens from this address", None, wait_s, recorded=False)
-        self._next_free_s[address] = free_s + self._gap_s
-        self._next_free_s.move_to_end(address)
-        if len(self._next_free_s) > _MAX_ADDRESSES:
+        free_s = max(self._next_free_s.get(source, now_s), now_s)
+        if free_s + self._gap_s - now_s > self._slack_s:
+            return msgspec.structs.replace(_TOO_MANY, retry_after_s=free_s + self._gap_s - now_s - self._slack_s)
+        self._next_free_s[source] = free_s + self._gap_s
+        self._next_free_s.move_to_end(source)
+        if len(self._next_free_s) > _MAX_SOURCES:
             self._next_free_s.popitem(last=False)
-        return denied if self._first_this_second(address, now_s) else msgspec.structs.replace(denied, recorded=False)
+        return denied if self._first_this_second(source, now_s) else msgspec.structs.replace(denied, recorded=False)
 
-    def _first_this_second(self, address: str, now_s: float) -> bool:
-        # At most one leaf an address and second: a flood of wrong tokens must not buy commits.
-        second = int(now_s)
-        if self._recorded_s.get(address) == second:
+    def _first_this_second(self, source: str, now_s: float) -> bool:
+        # At most one leaf a source and second: a flood of wrong tokens must not buy commits.
+        if int(now_s) != self._second:
+            self._second = int(now_s)
+            self._recorded.clear()
+        if source in self._recorded or len(self._recorded) >= _MAX_RECORDED_PER_S:
             return False
-        if len(self._recorded_s) >= _MAX_ADDRESSES:
-            self._recorded_s.clear()
-        self._recorded_s[address] = second
+        self._recorded.add(source)
         return True
 
 
@@ -91,11 +101,29 @@ def _digest(header: bytes) -> bytes:
     return hashlib.sha256(header).digest()
 
 
+def _source(address: str) -> str:
+    """What failures are counted for: an IPv4 address, or the /64 of an IPv6 one, which is one household's."""
+    if ":" not in address:
+        return address
+    try:
+        ip = IPv6Address(address.strip("[]"))
+    except ValueError:
+        return address
+    return str(ip.ipv4_mapped) if ip.ipv4_mapped is not None else str(IPv6Address(int(ip) >> 64 << 64))
+
+
 def exposure_fault(host: str, *, real_authentication: bool) -> str | None:
-    """Why a gateway must not listen on `host`, or None."""
-    if host in _LOOPBACK or real_authentication:
+    """Why a gateway must not listen on `host`, or None. A name other than `localhost` may mean any address."""
+    if real_authentication or _is_loopback(host):
         return None
     return (
-        f"listen.host {host} can be reached from other machines, and the token of the first start is no protection there;"
+        f"listen.host {host!r} can be reached from other machines, and the token of the first start is no protection there;"
         " listen on 127.0.0.1 (behind a proxy that authenticates), until real authentication is configured"
     )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

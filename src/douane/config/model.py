@@ -1,16 +1,22 @@
 """What may stand in `douane.yaml`. Every default has its reason beside it; units are in the names."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 __all__ = ["Audit", "Config", "Limits", "Listen", "Log", "Policy", "Reads", "UpstreamConfig", "schema"]
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400, description="Seconds, at most a day.")]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     """Loopback: an open port is a decision, never an accident."""
-    port: int = 8440
+    port: Port = 8440
+    """Not registered to anyone, and not what development servers take. 0: any free one."""
     origins: tuple[str, ...] = ()
     """Browser origins that may call, exactly as browsers send them. None: no page in a browser may."""
     hosts: tuple[str, ...] = ()
@@ -18,7 +24,10 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the operator marks as reading, as shell patterns over the upstream's own names. A server's hints never do."""
+    """What the operator marks as reading, as shell patterns over the upstream's own names. A server's hints never do.
+
+    Nothing by default: only the operator knows what a server may be believed.
+    """
 
     tools: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
@@ -29,31 +38,36 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One server: a `command` to run, or a `url` to call."""
 
     command: tuple[str, ...] = ()
+    """The program and its arguments; no shell. Relative to `cwd`."""
     env: dict[str, str] = {}
+    """More variables for the command. Without this and `inherit` it sees PATH, HOME, LANG and the like, no secrets."""
     inherit: tuple[str, ...] = ()
     """More variables of our environment that the command may see."""
     cwd: str | None = None
+    """Where the command runs. Unset: the folder of this file."""
     url: str | None = None
     headers: dict[str, str] = {}
+    """Sent with every request to `url`."""
     reach: Literal["public", "private", "loopback"] | None = None
     """What the URL's name may resolve to. Unset: public, but what a literal address or `localhost` itself says."""
     reads: Reads = Reads()
     prefix: str | None = None
-    """Before the names of its tools and prompts. Unset: its own name and `_`."""
-    deadline_s: float = 60.0
+    """Before the names of its tools and prompts. Unset: its own name and `_`, so that two servers never clash."""
+    deadline_s: Seconds = 60.0
     """The official SDKs wait 30 to 60 s."""
-    max_deadline_s: float = 600.0
-    """Progress extends the deadline, but never beyond this."""
-    start_timeout_s: float = 30.0
+    max_deadline_s: Seconds = 600.0
+    """Progress extends the deadline, but never beyond this: ten minutes is the longest tool seen in use."""
+    start_timeout_s: Seconds = 30.0
     """Real servers take up to 18 s to start cold."""
-    refresh_s: float = 300.0
-    idle_stop_s: float = 900.0
+    refresh_s: Seconds = 300.0
+    """How old its lists may become when it does not tell of changes."""
+    idle_stop_s: Seconds = 900.0
     """A command that nobody used for so long is stopped; the next call starts it again."""
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[str, ...] = ()
-    """Cedar policies. Unset: policy.cedar and allowed.cedar of the configuration folder."""
+    """Cedar policies. Unset: policy.cedar of the configuration folder. Its allowed.cedar is always read too."""
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,28 +75,35 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Beside their commitment, erasable. An officer who asks what was done needs them."""
     keep_results: bool = False
     """Results are large and often somebody's data; their commitment proves them without keeping them."""
-    min_free_bytes: int = 256 * 1024 * 1024
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     """Below this the log seals and calls are refused, while there is still room to clean up."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    max_frame_bytes: int = 4 * 1024 * 1024
+    max_frame_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024 * 1024)] = 4 * 1024 * 1024
     """The cap of the official SDKs."""
-    max_depth: int = 64
-    max_keys: int = 10_000
-    max_sessions: int = 10_000
-    session_idle_s: float = 1800.0
-    concurrent_starts: int = 4
+    max_depth: Annotated[int, Meta(ge=4, le=256)] = 64
+    """Real messages stay under 20; parsers elsewhere give up near 1,000."""
+    max_keys: Count = 10_000
+    """A list of 500 tools has some 8,000."""
+    max_sessions: Count = 10_000
+    """Of the handshake era, about 4 KB each."""
+    session_idle_s: Seconds = 1800.0
+    """Clients of that era rarely end a session."""
+    concurrent_starts: Count = 4
+    """Of commands: on a small machine more at once start later, not sooner."""
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["auto", "console", "json"] = "auto"
     """auto: for people on a terminal, JSON lines elsewhere."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """One line a start, a stop or a fault; calls are in the audit."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstreams: dict[str, UpstreamConfig] = {}
+    """At least one."""
     listen: Listen = Listen()
     policy: Policy = Policy()
     audit: Audit = Audit()
@@ -92,4 +113,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of `douane.yaml`, for editors."""
-    return msgspec.json.schema(Config)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Config)}

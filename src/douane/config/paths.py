@@ -5,6 +5,7 @@ who copies a data directory gets no key with it.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,28 +49,46 @@ class Paths(msgspec.Struct, frozen=True):
 
 
 def paths_for(env: Mapping[str, str]) -> Paths:
-    """Raises KeyError when neither DOUANE_HOME nor HOME is set."""
-    own = env.get("DOUANE_HOME")
-    if own:
-        root = Path(own)
-        config, data, runtime = root / "config", root / "data", root / "run"
+    """Raises KeyError when neither DOUANE_HOME nor HOME names a place.
+
+    The same on macOS as on Linux: what people write down about one holds for the other. A relative DOUANE_HOME, HOME or
+    XDG folder is passed over, as the XDG specification says: it would be another place in every folder.
+    """
+    own = _folder(env, "DOUANE_HOME")
+    if own is not None:
+        config, data, runtime = own / "config", own / "data", own / "run"
     else:
-        home = Path(env["HOME"])
-        config = Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "douane"
-        data = Path(env.get("XDG_DATA_HOME") or home / ".local" / "share") / "douane"
-        runtime = Path(env.get("XDG_RUNTIME_DIR") or data) / ("douane" if env.get("XDG_RUNTIME_DIR") else "run")
+        home = _folder(env, "HOME")
+        config = (_folder(env, "XDG_CONFIG_HOME") or _under(home, ".config")) / "douane"
+        data = (_folder(env, "XDG_DATA_HOME") or _under(home, ".local/share")) / "douane"
+        shared = _folder(env, "XDG_RUNTIME_DIR")
+        runtime = data / "run" if shared is None else shared / "douane"
     return Paths(config, data, _short(runtime / "douane.sock", env))
 
 
+def _folder(env: Mapping[str, str], name: str) -> Path | None:
+    path = Path(env.get(name) or "")
+    return path if path.is_absolute() else None
+
+
+def _under(home: Path | None, inner: str) -> Path:
+    if home is None:
+        raise KeyError("HOME")
+    return home / inner
+
+
 def _short(socket: Path, env: Mapping[str, str]) -> Path:
-    if len(str(socket)) <= _MAX_SOCKET_PATH:
+    if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH:
         return socket
-    mark = hashlib.sha256(str(socket).encode()).hexdigest()[:16]
+    mark = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
     return Path(env.get("TMPDIR") or "/tmp") / f"douane-{mark}" / "douane.sock"
 
 
 def find_config(given: str | None, env: Mapping[str, str], here: Path, paths: Paths) -> Path | None:
-    """`--config`, then $DOUANE_CONFIG, ./douane.yaml, the configuration folder. None: there is none."""
+    """`--config`, then $DOUANE_CONFIG, ./douane.yaml, the configuration folder. None: there is none.
+
+    What is named is not looked at here: if it is missing, reading it says so.
+    """
     for named in (given, env.get("DOUANE_CONFIG")):
         if named:
             return Path(named)

@@ -6,7 +6,8 @@ around the rest, for what must wait). The chain is compiled once: neighbouring g
 The runner, not the interceptors, keeps the promises:
 
 - order comes from `Stage`, never from the order of configuration;
-- an interceptor that raises has failed closed (`Failed`, never retryable), wherever it raised;
+- an interceptor that raises, or returns what is neither call nor outcome, has failed closed (`Failed`, never
+  retryable), wherever it did; so has an end that raises;
 - `onward` runs once, unless the wrap says `repeats=True`;
 - the trail is observed, not declared: a stage cannot forget to report.
 """
@@ -20,7 +21,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from ..protocol.call import Call, Event
-from ..protocol.outcome import Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..wire.codes import INTERNAL_ERROR
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_OUTCOMES = (Complete, InputRequired, Deferred, Refused, Failed)
 Did = Literal["passed", "rewrote", "answered", "refused", "revised", "broke", "cancelled"]
 
 
@@ -180,17 +182,15 @@ class Chain:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.interceptors = tuple(sorted(interceptors, key=lambda i: i.stage))
-        self._observers = tuple(observers)
-        self._run = _compile(self.interceptors, _marking_sent(end) if dispatches else end)
+        last = self.interceptors[-1] if self.interceptors else None
+        # Gates catch what the end raises; a wrap would be blamed for it.
+        closed = end if isinstance(last, Gate) and not dispatches else _closing(end, dispatches)
+        run = _compile(self.interceptors, closed)
+        self._run = _observed(run, tuple(observers)) if observers else run
 
-    async def __call__(self, call: Call, emit: Emit) -> Outcome:
-        outcome = await self._run(call, emit)
-        for observe in self._observers:
-            try:
-                observe(emit.trail.call, outcome, emit.trail)
-            except Exception:
-                logger.exception("an observer broke on call %s", call.id)
-        return outcome
+    def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
+        # Not a coroutine of its own: every frame between the door and the peer is paid at each wait.
+        return self._run(call, emit)
 
 
 def _compile(interceptors: Sequence[Interceptor], end: Handler) -> Handler:
@@ -205,12 +205,31 @@ def _compile(interceptors: Sequence[Interceptor], end: Handler) -> Handler:
     return _through_gates(gates, run) if gates else run
 
 
-def _marking_sent(end: Handler) -> Handler:
+def _closing(end: Handler, dispatches: bool) -> Handler:
     async def run(call: Call, emit: Emit) -> Outcome:
-        emit.trail.sent = True
-        return await end(call, emit)
+        if dispatches:
+            emit.trail.sent = True
+        start = now_ns()
+        try:
+            return await end(call, emit)
+        except Exception as exc:
+            emit.trail.steps.append(Step("end", "broke", now_ns() - start, type(exc).__name__))
+            return _broken("end", call, emit.trail)
 
     return run
+
+
+def _observed(run: Handler, observers: Sequence[Observer]) -> Handler:
+    async def observed(call: Call, emit: Emit) -> Outcome:
+        outcome = await run(call, emit)
+        for observe in observers:
+            try:
+                observe(emit.trail.call, outcome, emit.trail)
+            except Exception:
+                logger.exception("an observer broke on call %s", call.id)
+        return outcome
+
+    return observed
 
 
 def _through_wrap(wrap: Wrap, next_: Handler) -> Handler:
@@ -221,7 +240,7 @@ def _through_wrap(wrap: Wrap, next_: Handler) -> Handler:
         start = now_ns()
         did, reason = "cancelled", ""
         try:
-            outcome = await around(call, onward)
+            outcome = _outcome(await around(call, onward))
             did = onward.observed(call, outcome)
             if type(outcome) is Refused:
                 reason = outcome.reason
@@ -248,6 +267,8 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
             start = now_ns()
             try:
                 got = gate.check(call)  # pyright: ignore[reportOptionalCall]
+                if got is not call and not isinstance(got, Call):
+                    got = _outcome(got)
                 if gate.note is not None:
                     gate.note(call, trail)
             except Exception as exc:
@@ -265,7 +286,12 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
                 outcome, reached = got, depth
                 break
         if outcome is None:
-            outcome = await _heard(hears, call, emit, next_) if hears else await next_(call, emit)
+            start = now_ns()
+            try:
+                outcome = await (_heard(hears, call, emit, next_) if hears else next_(call, emit))
+            except Exception as exc:
+                trail.steps.append(Step("end", "broke", now_ns() - start, type(exc).__name__))
+                outcome = _broken("end", call, trail)
         # Only the gates that let the call through see its outcome, the innermost first.
         for depth, name, review in reviews:
             if depth < reached:
@@ -275,12 +301,21 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
     return run
 
 
+def _outcome(returned: Outcome) -> Outcome:
+    # A function that forgets to return must not pass for one that has no objection.
+    if not isinstance(returned, _OUTCOMES):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"returned {type(returned).__name__}, which is no outcome")
+    return returned
+
+
 def _reviewed(
     name: str, review: Callable[[Call, Outcome], Outcome], call: Call, outcome: Outcome, trail: Trail
 ) -> Outcome:
     start = now_ns()
     try:
         seen = review(call, outcome)
+        if seen is not outcome:
+            seen = _outcome(seen)
     except Exception as exc:
         trail.steps.append(Step(name, "broke", now_ns() - start, type(exc).__name__))
         return _broken(name, call, trail)

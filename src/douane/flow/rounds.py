@@ -63,8 +63,14 @@ class Parking:
                 return Refused(INVALID_PARAMS, "client: unknown or expired requestState; start the call again")
             _, exchange, timer = self._parked.pop(call.state)
             timer.cancel()
-            await exchange.answer(call.answers)
-        said = await exchange.next()
+        try:
+            if call.state is not None:
+                await exchange.answer(call.answers)
+            said = await exchange.next()
+        except BaseException:
+            # Taken out of the parking, nobody else will ever end it.
+            await exchange.abandon()
+            raise
         if not isinstance(said, InputRequired):
             return said
         if len(self._parked) >= self._max_parked:

@@ -16,6 +16,7 @@ from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
 from ..protocol.outcome import Outcome, Refused
 from ..protocol.versions import HANDSHAKE, MODERN
+from ..transports.http_parse import encode_headers
 from ..transports.http_server import Reply, Request
 from ..wire import json, rpc, sse
 from ..wire.codes import HEADER_MISMATCH, INVALID_REQUEST, http_status
@@ -27,12 +28,10 @@ __all__ = ["Admit", "HttpDoor", "Turned"]
 logger = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
-_JSON: Sequence[Header] = ((b"content-type", b"application/json"),)
-_TEXT: Sequence[Header] = ((b"content-type", b"text/plain; charset=utf-8"),)
-_STREAM: Sequence[Header] = (
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
+_JSON = encode_headers([(b"content-type", b"application/json")])
+_TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
+_STREAM = encode_headers(
+    [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 )
 
 
@@ -72,7 +71,7 @@ class HttpDoor:
         try:
             principal = self._admit(request)
         except Turned as turned:
-            reply.send(turned.status, (*_TEXT, *turned.headers), turned.reason.encode())
+            reply.send(turned.status, _TEXT.plus(*turned.headers), turned.reason.encode())
             return
         if request.method == b"POST":
             self._post(request, reply, principal)
@@ -126,7 +125,7 @@ class HttpDoor:
             reply.gone = lambda: _cancel(task)
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
-        stream = _Answer(reply, token_of(frame.params), ())
+        stream = _Answer(reply, token_of(frame.params))
         outcome = await self._listener.run(call, stream.deliver)
         stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
 
@@ -150,7 +149,7 @@ class HttpDoor:
             task.add_done_callback(lambda _: session.open.pop(frame.id, None))
 
     async def _serve_session(self, frame: rpc.Request, call: Call, reply: Reply, session: ClientSession) -> None:
-        stream = _Answer(reply, token_of(frame.params), ())
+        stream = _Answer(reply, token_of(frame.params))
         try:
             outcome = await self._listener.run_driven(call, stream.deliver)
         except asyncio.CancelledError:
@@ -225,27 +224,26 @@ class HttpDoor:
     async def _say(
         self, reply: Reply, id_: rpc.Id, result: Awaitable[dict[str, Any]], headers: Sequence[Header]
     ) -> None:
-        reply.send(200, (*_JSON, *headers), rpc.write_result(id_, json.encode(await result)))
+        reply.send(200, _JSON.plus(*headers), rpc.write_result(id_, json.encode(await result)))
 
 
 class _Answer:
     """How one call is answered: JSON at once, or an event stream from the first event on."""
 
-    __slots__ = ("_headers", "_open", "_reply", "_token")
+    __slots__ = ("_open", "_reply", "_token")
 
-    def __init__(self, reply: Reply, token: rpc.Id | None, headers: Sequence[Header]) -> None:
-        self._reply, self._token, self._headers, self._open = reply, token, headers, False
+    def __init__(self, reply: Reply, token: rpc.Id | None) -> None:
+        self._reply, self._token, self._open = reply, token, False
 
     def deliver(self, event: Event) -> None:
         if not self._open:
-            self._reply.open(200, (*_STREAM, *self._headers))
+            self._reply.open(200, _STREAM)
             self._open = True
         self._reply.write(sse.encode(stateless.write_event(event, self._token)))
 
     def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
         if self._open:
-            self._reply.write(sse.encode(frame))
-            self._reply.end()
+            self._reply.end(sse.encode(frame))
         elif isinstance(outcome, Refused):
             _send_refusal(self._reply, frame, outcome, modern=modern)
         else:
@@ -263,14 +261,14 @@ def _refuse(reply: Reply, id_: rpc.Id, refusal: Refused, *, modern: bool = True)
 
 
 def _send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool) -> None:
-    headers = list(_JSON)
+    headers: list[Header] = []
     status = http_status(refusal.code) if modern else 200
     if refusal.challenge is not None:
         status = 403
         headers.append((b"www-authenticate", refusal.challenge.encode()))
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
-    reply.send(status, headers, frame)
+    reply.send(status, _JSON.plus(*headers) if headers else _JSON, frame)
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,8 +1,8 @@
 """What every door of the gateway shares: ids, conversations, what we say of ourselves, and one way into the chain."""
 
 import os
-import time
 from collections.abc import Awaitable, Callable
+from time import time_ns
 from typing import Any
 
 from .. import __version__
@@ -22,9 +22,24 @@ SERVER = {"name": "douane", "title": "Douane", "version": __version__}
 _KEPT_LISTS = 32
 
 
-def new_id() -> str:
-    """An id for a call: 48 bits of wall-clock milliseconds, then 80 random bits, in hex. Sorts by time."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+class _Ids:
+    """Ids for calls: 48 bits of wall-clock milliseconds, then 80 random bits, in hex. They sort by time.
+
+    The random bits come from the system in pools: asked for one by one they cost more than the rest of the id.
+    """
+
+    def __init__(self) -> None:
+        self._pool, self._at = "", 0
+
+    def __call__(self) -> str:
+        at = self._at
+        if at == len(self._pool):
+            self._pool, at = os.urandom(10 * 256).hex(), 0
+        self._at = at + 20
+        return f"{time_ns() // 1_000_000:012x}{self._pool[at : at + 20]}"
+
+
+new_id = _Ids()
 
 
 def conversation_of(principal: Principal, place: str) -> str:
@@ -49,11 +64,14 @@ class Listener:
         """Every upstream has had its first chance: nobody need wait for the catalog any more."""
         self._settled = None
 
-    async def run(self, call: Call, deliver: Callable[[Event], None]) -> Outcome:
+    def run(self, call: Call, deliver: Callable[[Event], None]) -> Awaitable[Outcome]:
         """`call` through the chain. Events go to `deliver`, synchronously and in order."""
-        if self._settled is not None:
-            await self._settled()
-        return await self.handler(call, Emit(deliver, Trail(call)))
+        emit = Emit(deliver, Trail(call))
+        return self.handler(call, emit) if self._settled is None else self._run_settled(self._settled, call, emit)
+
+    async def _run_settled(self, settled: Callable[[], Awaitable[None]], call: Call, emit: Emit) -> Outcome:
+        await settled()
+        return await self.handler(call, emit)
 
     async def run_driven(self, call: Call, deliver: Callable[[Event], None]) -> Outcome:
         """`run` for a caller of the handshake era, which knows no rounds: they are driven for it."""

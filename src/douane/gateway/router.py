@@ -1,6 +1,6 @@
 """The end of the front chain: lists go to the view, calls to the inner chain of their upstream."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from ..flow.chain import Emit, Handler
 from ..protocol.call import Call
@@ -17,10 +17,12 @@ class Router:
     def __init__(self, view: Handler, upstreams: Mapping[str, Handler]) -> None:
         self._view, self._upstreams = view, upstreams
 
-    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+    def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
         if call.upstream is not None:
-            return await self._upstreams[call.upstream](call, emit)
+            return self._upstreams[call.upstream](call, emit)
         entry = METHODS.get(call.method)
-        if entry is not None and entry.lists is not None:
-            return await self._view(call, emit)
-        return Refused(METHOD_NOT_FOUND, f"client: nothing here answers {call.method!r}")
+        return self._view(call, emit) if entry is not None and entry.lists is not None else _nobody(call)
+
+
+async def _nobody(call: Call) -> Outcome:
+    return Refused(METHOD_NOT_FOUND, f"client: nothing here answers {call.method!r}")

@@ -29,8 +29,7 @@ logger = logging.getLogger(__name__)
 State = Literal["asleep", "starting", "up", "down", "closed"]
 
 _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
-_STEADY_S = 10.0
-"""A session that lived this long was a good one: the next start is not a repetition."""
+_OUR_FAULT = "a fault of the gateway; its log says more"
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -43,6 +42,8 @@ class Times(msgspec.Struct, frozen=True):
     refresh_s: float = 300.0
     """Lists are read again after this long, for servers that do not tell of changes."""
     idle_stop_s: float = 900.0
+    steady_s: float = 10.0
+    """A session that lived this long was a good one: the next start is not a repetition."""
 
 
 class Upstream:
@@ -91,7 +92,8 @@ class Upstream:
         if self._owner is not None:
             self._owner.cancel()
             await asyncio.wait({self._owner})
-        self.state = "closed"
+        self.state, self.reason = "closed", "the gateway is stopping"
+        self._settle()
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         self._calls_open += 1
@@ -110,6 +112,8 @@ class Upstream:
                 if not (isinstance(outcome, Failed) and outcome.sent == "no" and attempt == 1):
                     return outcome
                 emit.trail.notes["attempts"] = attempt + 1
+                if session.ended.done():
+                    self._lose()
             return outcome
         finally:
             self._calls_open -= 1
@@ -117,7 +121,7 @@ class Upstream:
 
     async def _await_session(self, call: Call) -> Session | Failed:
         self._wanted.set()
-        if self.state == "down" and self._loop.time() < self._retry_at_s:
+        if self.state == "closed" or (self.state == "down" and self._loop.time() < self._retry_at_s):
             return self._unavailable()
         patience_s = max(0.0, (call.deadline_s or 0.0) - self._loop.time())
         await asyncio.wait({self._settled}, timeout=patience_s)
@@ -143,8 +147,17 @@ class Upstream:
                 failures += 1
                 await self._rest(failures, str(exc) or "took too long to start")
                 continue
+            except Exception:
+                # The edge of this task: were it to end here, callers would wait for a start that never comes.
+                logger.exception("upstream %s could not be started", self.name)
+                failures += 1
+                await self._rest(failures, _OUR_FAULT)
+                continue
             try:
                 ended = await self._stay(session)
+            except Exception:
+                logger.exception("upstream %s is given up", self.name)
+                ended = _OUR_FAULT
             finally:
                 self._lose()
                 await session.aclose()
@@ -152,7 +165,7 @@ class Upstream:
                 failures = 0
                 continue
             logger.warning("upstream %s ended: %s", self.name, ended)
-            failures = failures + 1 if self._loop.time() - began_s < _STEADY_S else 0
+            failures = failures + 1 if self._loop.time() - began_s < self.times.steady_s else 0
             if failures:
                 await self._rest(failures, ended)
 

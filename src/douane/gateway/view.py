@@ -33,7 +33,7 @@ class View:
         if self._generation != self._catalog.generation:
             self._kept.clear()
             self._generation = self._catalog.generation
-        start = self._position(call.params.get("cursor"))
+        start = self._position(call.method, call.params.get("cursor"))
         if start is None:
             return Refused(INVALID_PARAMS, "client: the cursor is not of this list, or the list changed; list again")
         kept = self._kept.get((call.method, start))
@@ -57,15 +57,16 @@ class View:
     def _cursor(self, position: int) -> str:
         return base64.urlsafe_b64encode(b"%d:%d" % (self._generation, position)).decode()
 
-    def _position(self, cursor: object) -> int | None:
+    def _position(self, method: str, cursor: object) -> int | None:
         if cursor is None:
             return 0
         if not isinstance(cursor, str):
             return None
         try:
-            generation, _, position = base64.urlsafe_b64decode(cursor).partition(b":")
-            start = int(position)
+            start = int(base64.urlsafe_b64decode(cursor).rpartition(b":")[2])
         except ValueError:
             return None
-        aligned = start % self._page_items == 0 and start > 0
-        return start if aligned and generation == b"%d" % self._generation else None
+        # Exactly what we wrote, and within the list: so no more pages are kept than there are.
+        ours = cursor == self._cursor(start) and start % self._page_items == 0
+        within = 0 < start < len(self._catalog.items(cast("Kind", METHODS[method].lists)))
+        return start if ours and within else None

@@ -55,12 +55,13 @@ def _resource(call: Call, catalog: Catalog) -> Call | Outcome:
 
 
 def _completion(call: Call, catalog: Catalog) -> Call | Outcome:
-    target = call.target or ""
-    item = catalog.find("prompts", target) or catalog.find("resourceTemplates", target)
+    # Only a reference of a known type has given the call a target.
+    ref: JSON = {} if call.target is None else cast("JSON", call.params["ref"])
+    item = catalog.find("prompts" if ref.get("type") == "ref/prompt" else "resourceTemplates", call.target or "")
     if item is None:
-        return Refused(INVALID_PARAMS, f"client: nothing to complete for {_shown(target)}")
+        return Refused(INVALID_PARAMS, f"client: nothing to complete for {_shown(call.target)}")
     if item.kind == "prompts":
-        ref = {**cast("JSON", call.params["ref"]), "name": item.name}
+        ref = {**ref, "name": item.name}
         params: dict[str, Any] = {**call.params, "ref": ref}
         return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
     return replace(call, upstream=item.upstream, name=item.name, digest=item.digest)

@@ -53,7 +53,8 @@ def target_of(method: str, params: JSON) -> str | None:
     if method == "completion/complete":
         ref: object = params.get("ref")
         if is_object(ref):
-            found = ref.get("name", ref.get("uri"))
+            # By its type and nothing else: what is judged must be what the server completes.
+            found = {"ref/prompt": ref.get("name"), "ref/resource": ref.get("uri")}.get(str(ref.get("type")))
     else:
         entry = METHODS.get(method)
         found = params.get(entry.target_key) if entry is not None and entry.target_key is not None else None

@@ -98,7 +98,9 @@ class Peer(Generic[W]):
 
     def _broken(self, fault: rpc.FrameError) -> "Answered[W] | Stray":
         # A broken answer to an open call ends that call at once, instead of letting it wait for its deadline.
-        waiter = self._waiting.pop(fault.id, None) if type(fault.id) is int else None
+        # A broken request bears the peer's own id: it says nothing about a call of ours with the same number.
+        ours = type(fault.id) is int and not fault.asks
+        waiter = self._waiting.pop(cast("int", fault.id), None) if ours else None
         if waiter is not None:
             return Answered(waiter, rpc.Error(cast("int", fault.id), fault.code, f"a broken answer: {fault}"))
         self.strays += 1

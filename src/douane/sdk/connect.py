@@ -94,19 +94,10 @@ async def _greet(
         return welcome_of_initialize(await (hello or _initialize(session, client, deadline_s)))
     except LinkClosed as exc:
         raise _DiedOnProbe(str(exc)) from exc
-    finally:
-        for future in (discover, hello):
-            if future is not None:
-                future.add_done_callback(_look_away)
 
 
 def _initialize(session: LineSession, client: JSON, deadline_s: float) -> "asyncio.Future[Answer]":
     return session.start("initialize", handshake.initialize_params(client, _NO_CAPABILITIES), deadline_s)
-
-
-def _look_away(future: "asyncio.Future[Answer]") -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 def welcome_of_discover(result: JSON) -> Welcome:

@@ -19,6 +19,7 @@ from ..protocol.negotiate import judge_answer, judge_status
 from ..protocol.outcome import Failed, Outcome
 from ..protocol.versions import Era
 from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin, Response
+from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.codes import DEADLINE_EXCEEDED, UPSTREAM_UNAVAILABLE
@@ -83,7 +84,8 @@ class HttpSession:
         self._http, self._noted, self._max_deadline_s, self._limits = http, noted, max_deadline_s, limits
         self._origin, self._target = Origin.parse(url)
         self._own: tuple[Header, ...] = (*_ACCEPT, *headers)
-        self._heads: dict[tuple[str, str], tuple[Header, ...]] = {}
+        self._block = encode_headers(self._own)
+        self._heads: dict[tuple[str, str], HeaderBlock] = {}
         self._ids = count(1)
         self._loop = asyncio.get_running_loop()
         self._side: set[asyncio.Task[None]] = set()
@@ -113,25 +115,32 @@ class HttpSession:
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
         params = handshake.initialize_params(client, _NO_CAPABILITIES)
         frame = rpc.write_request(next(self._ids), "initialize", params)
-        heard = _Heard(self, None, None, None)
+        heard = _Heard(self)
         response = await self._post(self._own, frame, deadline_s, heard)
         self.welcome = welcome_of_initialize(heard.answer or self._answer(response))
         session_id = response.headers.get(b"mcp-session-id")
         version = (b"mcp-protocol-version", self.welcome.revision.encode())
         self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
+        self._block = encode_headers(self._own)
         await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
-        now = self._loop.time()
-        deadline = Deadline(call.deadline_s or now)
-        allowance_s = deadline.at - now
+        now_s = self._loop.time()
         id_ = next(self._ids)
         modern = self.welcome.era is Era.STATELESS
         frame = stateless.write_call(id_, call, self._envelope) if modern else handshake.write_call(id_, call)
-        heard = _Heard(self, call, emit, _Clock(self._loop, deadline, allowance_s, now + self._max_deadline_s))
+        exchange = _Exchange(self, call, emit, now_s)
         try:
-            response = await self._post(self._head(call) if modern else self._own, frame, deadline, heard)
-            answer = heard.answer or self._answer(response)
+            response = await self._http.request(
+                "POST",
+                self._origin,
+                self._target,
+                self._head(call) if modern else self._block,
+                frame,
+                deadline=exchange,
+                on_event=exchange.on_event,
+            )
+            answer = exchange.answer or self._answer(response)
             if answer.id != id_:
                 raise _Broken("answers another request than the one it was sent")
         except asyncio.CancelledError:
@@ -139,7 +148,7 @@ class HttpSession:
             raise
         except HttpTimeout as exc:
             self._cancel(id_)
-            return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {allowance_s:g} s", exc.sent)
+            return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {exchange.allowance_s:g} s", exc.sent)
         except HttpError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
         except LinkClosed as exc:
@@ -154,7 +163,7 @@ class HttpSession:
         if self.welcome.era is Era.STATELESS:
             headers = (*headers, *stateless.http_headers(method, params))
             params = {**params, "_meta": self._envelope.base}
-        heard = _Heard(self, None, None, None)
+        heard = _Heard(self)
         try:
             response = await self._post(headers, rpc.write_request(id_, method, params), deadline_s, heard)
             return heard.answer or self._answer(response)
@@ -184,13 +193,13 @@ class HttpSession:
             "POST", self._origin, self._target, headers, frame, deadline=deadline, on_event=on_event
         )
 
-    def _head(self, call: Call) -> tuple[Header, ...]:
+    def _head(self, call: Call) -> HeaderBlock:
         key = (call.method, call.name or "")
         head = self._heads.get(key)
         if head is None:
             if len(self._heads) >= _KEPT_HEADS:
                 self._heads.clear()
-            head = self._heads[key] = (*self._own, *stateless.http_headers(call.method, call.params))
+            head = self._heads[key] = self._block.plus(*stateless.http_headers(call.method, call.params))
         return head
 
     def _answer(self, response: Response) -> Answer:
@@ -220,6 +229,10 @@ class HttpSession:
             return rpc.read(data, self._limits)
         except rpc.FrameError as fault:
             raise _Broken(f"broke the protocol in its stream: {fault}") from None
+
+    def later(self, began_s: float, allowance_s: float) -> float:
+        """The deadline of a call that has just made progress."""
+        return min(self._loop.time() + allowance_s, began_s + self._max_deadline_s)
 
     def note(self, note: rpc.Notification) -> None:
         self._noted(note.method, note.params)
@@ -255,25 +268,13 @@ class HttpSession:
             self.ended.set_result(reason)
 
 
-class _Clock:
-    """Progress moves the deadline of a call by as much again, up to a hard end."""
-
-    __slots__ = ("_allowance_s", "_deadline", "_hard_s", "_loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: Deadline, allowance_s: float, hard_s: float) -> None:
-        self._loop, self._deadline, self._allowance_s, self._hard_s = loop, deadline, allowance_s, hard_s
-
-    def extend(self) -> None:
-        self._deadline.at = min(self._loop.time() + self._allowance_s, self._hard_s)
-
-
 class _Heard:
     """What the event stream of one exchange says."""
 
-    __slots__ = ("_call", "_clock", "_emit", "_session", "answer")
+    __slots__ = ("_session", "answer")
 
-    def __init__(self, session: HttpSession, call: Call | None, emit: Emit | None, clock: "_Clock | None") -> None:
-        self._session, self._call, self._emit, self._clock = session, call, emit, clock
+    def __init__(self, session: HttpSession) -> None:
+        self._session = session
         self.answer: Answer | None = None
 
     def on_event(self, event: sse.Event) -> None:
@@ -283,17 +284,41 @@ class _Heard:
         if isinstance(frame, rpc.Response | rpc.Error):
             self.answer = frame
         elif isinstance(frame, rpc.Notification):
-            self._on_note(frame)
+            self.on_note(frame)
+
+    def on_note(self, note: rpc.Notification) -> None:
+        self._session.note(note)
+
+
+class _Exchange(Deadline):
+    """One call on its way: its deadline, which progress moves up to a hard end, and what its stream says."""
+
+    __slots__ = ("_call", "_emit", "_session", "_stream", "allowance_s", "began_s")
+
+    def __init__(self, session: HttpSession, call: Call, emit: Emit, now_s: float) -> None:
+        self.at = call.deadline_s or now_s
+        self.began_s, self.allowance_s = now_s, self.at - now_s
+        self._session, self._call, self._emit = session, call, emit
+        self._stream: _Heard | None = None
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the stream answered; None when there was none."""
+        return self._stream and self._stream.answer
+
+    def on_event(self, event: sse.Event) -> None:
+        if self._stream is None:
+            self._stream = _Heard(self._session)
+            self._stream.on_note = self._on_note
+        self._stream.on_event(event)
 
     def _on_note(self, note: rpc.Notification) -> None:
-        call, emit = self._call, self._emit
-        if note.method == "notifications/progress" and call is not None and emit is not None:
-            if self._clock is not None:
-                self._clock.extend()
-            if call.wants_progress:
-                emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
-        elif note.method == "notifications/message" and call is not None and emit is not None:
-            emit_note(call, emit, note.params)
+        if note.method == "notifications/progress":
+            self.at = self._session.later(self.began_s, self.allowance_s)
+            if self._call.wants_progress:
+                self._emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
+        elif note.method == "notifications/message":
+            emit_note(self._call, self._emit, note.params)
         else:
             self._session.note(note)
 

@@ -65,12 +65,14 @@ class Session(Protocol):
 class _Waiter:
     """A call of ours that is open on the line."""
 
-    __slots__ = ("allowance_s", "answer", "call", "deadline_s", "emit", "hard_s", "id")
+    __slots__ = ("allowance_s", "answer", "call", "cancels", "deadline_s", "emit", "hard_s", "id")
 
     def __init__(self, answer: "asyncio.Future[rpc.Response | rpc.Error]", deadline_s: float, hard_s: float) -> None:
         self.answer, self.deadline_s, self.hard_s = answer, deadline_s, hard_s
         self.allowance_s = 0.0
         self.id = 0
+        self.cancels = True
+        """A request that nobody waits for any more is cancelled; all but `initialize` (2025-11-25 cancellation.mdx)."""
         self.call: Call | None = None
         self.emit: Emit | None = None
 
@@ -108,6 +110,7 @@ class LineSession:
             self._raise_level(call)
             self._send(waiter, lambda id_: self._written(id_, call))
         except LinkClosed as exc:
+            self._end(str(exc))
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
         try:
             answer = await waiter.answer
@@ -130,7 +133,7 @@ class LineSession:
             self._give_up(waiter, "")
 
     def start(self, method: str, params: JSON, deadline_s: float) -> "asyncio.Future[rpc.Response | rpc.Error]":
-        """Like `ask`, without waiting. Raises LinkClosed."""
+        """Like `ask`, without waiting: nobody has to look at the answer. Raises LinkClosed."""
         return self._start(method, params, deadline_s).answer
 
     def tell(self, method: str, params: JSON) -> None:
@@ -150,6 +153,8 @@ class LineSession:
 
     def _start(self, method: str, params: JSON, deadline_s: float) -> _Waiter:
         waiter = _Waiter(self._loop.create_future(), deadline_s, deadline_s)
+        waiter.cancels = method != "initialize"
+        waiter.answer.add_done_callback(_look_away)
         envelope = self._envelope
         if envelope is not None and self.welcome.era is Era.STATELESS:
             params = {**params, "_meta": envelope.base}
@@ -184,7 +189,7 @@ class LineSession:
 
     def _give_up(self, waiter: _Waiter, reason: str) -> None:
         self._open.pop(waiter.id, None)
-        if self._peer.forget(waiter.id) and reason:
+        if self._peer.forget(waiter.id) and reason and waiter.cancels:
             self.tell("notifications/cancelled", {"requestId": waiter.id, "reason": reason})
 
     def _sweep(self) -> None:
@@ -213,7 +218,8 @@ class LineSession:
             self._on_stray(said)
 
     def _on_progress(self, waiter: _Waiter, params: JSON) -> None:
-        waiter.deadline_s = min(self._loop.time() + waiter.allowance_s, waiter.hard_s)
+        extended_s = min(self._loop.time() + waiter.allowance_s, waiter.hard_s)
+        waiter.deadline_s = max(waiter.deadline_s, extended_s)
         if waiter.emit is not None and waiter.call is not None and waiter.call.wants_progress:
             waiter.emit(Event("notifications/progress", params))
 
@@ -242,14 +248,23 @@ class LineSession:
         except LinkClosed:
             return
 
-    def _on_close(self, reason: str) -> None:
-        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+    def _end(self, reason: str) -> None:
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def _on_close(self, reason: str) -> None:
+        # First `ended`: whoever is woken by the loss of a call finds the session gone already.
+        self._end(reason)
         self._open.clear()
         for waiter in self._peer.drop_all():
             if not waiter.answer.done():
                 waiter.answer.set_exception(LinkClosed(reason))
+
+
+def _look_away(answer: "asyncio.Future[rpc.Response | rpc.Error]") -> None:
+    # Not every answer is waited for (a log level, a probe that came too late); its failure is no news.
+    if not answer.cancelled():
+        answer.exception()
 
 
 def emit_note(call: Call, emit: Emit, params: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ from .http_connection import (
     TlsFailed,
 )
 from .http_parse import HeaderBlock, Headers, encode_headers, header_block
+from .outbox import Outbox
 
 __all__ = [
     "AddressRefused",
@@ -105,6 +106,7 @@ class _Pool:
         self.waiting: deque[tuple[asyncio.Future[Connection | None], Deadline | float]] = deque()
         self.connecting = 0
         self.openings: dict[tuple[str, str], bytes] = {}
+        self.outbox = client.outbox
         self._client = client
         self._origin = origin
         self._max_open = max_open
@@ -247,6 +249,7 @@ class HttpClient:
         resolver: Resolver = system_resolver,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
         self._reach = reach
         self._tls = tls
         self._limits = limits

@@ -8,6 +8,7 @@ import msgspec
 
 from ..wire import sse
 from .http_parse import CHUNKED, UNTIL_CLOSE, ChunkedBody, Malformed, read_response
+from .outbox import Outbox
 
 Sent = Literal["no", "yes", "unknown"]
 
@@ -91,7 +92,9 @@ OnHeaders = Callable[[int, Mapping[bytes, bytes]], None]
 
 
 class Owner(Protocol):
-    """What a connection tells the pool it belongs to."""
+    """What a connection tells the pool it belongs to, and where it puts what it sends."""
+
+    outbox: Outbox
 
     def made(self, connection: "Connection") -> None: ...
     def lost(self, connection: "Connection") -> None: ...
@@ -152,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._on_headers = on_headers
         self._part = "head"
         self._interim = 0
-        self.transport.write(data)
+        self._pool.outbox.put(self.transport, data)
 
     def fail(self, error: Exception) -> None:
         """The request failed, and this connection with it."""

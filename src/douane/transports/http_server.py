@@ -20,6 +20,7 @@ from typing import Literal, cast
 
 from .http_guard import Guard, Limits
 from .http_parse import CHUNKED, ChunkedBody, Headers, Malformed, Request, header_block, read_request
+from .outbox import Outbox
 
 __all__ = ["Endpoint", "Guard", "HttpServer", "Limits", "Reply", "Request", "serve"]
 
@@ -69,7 +70,7 @@ class Reply:
             length, body = (b"", b"") if status in _NO_BODY else (b"content-length: %d\r\n" % len(body), b"")
         else:
             length = b"content-length: %d\r\n" % len(body)
-        connection.write(b"".join((_STATUS[status], connection.opening(), block, length, b"\r\n", body)))
+        connection.post(b"".join((_STATUS[status], connection.opening(), block, length, b"\r\n", body)))
         self._finish(connection)
 
     def open(self, status: int, headers: Headers) -> None:
@@ -351,7 +352,15 @@ class _Connection(asyncio.Protocol):
         return self._server.date if self._keep_alive else self._server.date_and_close
 
     def write(self, data: bytes) -> None:
+        self._server.outbox.flush()
         self._transport.write(data)
+
+    def post(self, data: bytes) -> None:
+        """Write a whole answer, with those of other connections that end in this turn of the loop."""
+        if self._keep_alive and not self._unread and not self._server.draining:
+            self._server.outbox.put(self._transport, data)
+        else:
+            self.write(data)
 
     def bound_unsent(self) -> None:
         if self._transport.get_write_buffer_size() > self._limits.max_buffered_bytes:
@@ -376,6 +385,7 @@ class _Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer a request that never reaches the endpoint, and close."""
+        self._server.outbox.flush()
         self._keep_alive = False
         self._request = None
         self._unread = b""
@@ -424,6 +434,7 @@ class HttpServer:
 
     def __init__(self, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
         self._limits = limits
         self._listening: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -450,6 +461,7 @@ class HttpServer:
 
         Returns when no connection, timer or socket is left. Idempotent.
         """
+        self.outbox.flush()
         self.draining = True
         self.date = self.date_and_close
         if self._listening is not None:

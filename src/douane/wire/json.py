@@ -25,13 +25,16 @@ __all__ = ["DEFAULT_LIMITS", "FrameError", "Limits", "decode", "encode", "is_obj
 class FrameError(ValueError):
     """The bytes are not a message we accept. `code` is the JSON-RPC error code that answers them.
 
-    `id` is the request's id when it could still be read, else None.
+    `id` is the message's id when it could still be read, else None; `asks` says that it is the id of a request.
     """
 
-    def __init__(self, message: str, code: int = INVALID_REQUEST, id: str | int | None = None) -> None:
+    def __init__(
+        self, message: str, code: int = INVALID_REQUEST, id: str | int | None = None, *, asks: bool = False
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.id = id
+        self.asks = asks
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -77,11 +77,12 @@ def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
     value = raw
     id_: Any = value.get("id")
     known = type(id_) is str or type(id_) is int
+    asks = "method" in value
     if value.get("jsonrpc") != "2.0":
-        raise FrameError('"jsonrpc" must be "2.0"', id=id_ if known else None)
+        raise FrameError('"jsonrpc" must be "2.0"', id=id_ if known else None, asks=asks)
     if not value.keys() <= _MEMBERS:
-        _refuse_odd_case(value, id_ if known else None)
-    if "method" in value:
+        _refuse_odd_case(value, id_ if known else None, asks)
+    if asks:
         return _read_call(value, id_, known)
     return _read_answer(value, canonical, id_, known)
 
@@ -90,11 +91,11 @@ def _read_call(value: dict[str, Any], id_: Any, known: bool) -> Request | Notifi
     method, params = value["method"], value.get("params", _NO_PARAMS)
     fault_id = id_ if known else None
     if type(method) is not str:
-        raise FrameError('"method" must be a string', id=fault_id)
+        raise FrameError('"method" must be a string', id=fault_id, asks=True)
     if not json.is_object(params):
-        raise FrameError('"params" must be an object', id=fault_id)
+        raise FrameError('"params" must be an object', id=fault_id, asks=True)
     if "result" in value or "error" in value:
-        raise FrameError("a request carries neither result nor error", id=fault_id)
+        raise FrameError("a request carries neither result nor error", id=fault_id, asks=True)
     if known:
         return Request(id_, method, params)
     if "id" in value:
@@ -135,10 +136,11 @@ def _read_error(id_: Id | None, raw: Any) -> Error:
     return Error(id_, code, message, error.get("data"))
 
 
-def _refuse_odd_case(value: dict[str, Any], id_: Id | None) -> None:
+def _refuse_odd_case(value: dict[str, Any], id_: Id | None, asks: bool) -> None:
     for key in value.keys() - _MEMBERS:
-        if key.lower() in _MEMBERS:
-            raise FrameError(f'member names are lower case: "{key.lower()}"', INVALID_REQUEST, id_)
+        # Full folding: Go's encoding/json reads the long s and the Kelvin sign as s and k.
+        if key.casefold() in _MEMBERS:
+            raise FrameError(f'member names are lower case: "{key.casefold()}"', INVALID_REQUEST, id_, asks=asks)
 
 
 def _head(id_: Id | None) -> bytes:

@@ -5,69 +5,93 @@ with which the operator would allow the call.
 """
 
 import shlex
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from ...flow.chain import Gate, Stage, Trail
-from ...protocol.call import Call
+from ...protocol.call import JSON, Call
 from ...protocol.outcome import Outcome, Refused
 from ...registry.catalog import Kind
 from ...registry.marks import Marks
 from ...wire.codes import METHOD_NOT_FOUND, POLICY_DENIED
+from .facts import arguments_of
 from .files import PolicyFiles, default_policy
 from .permits import append_permit, permit_text
-from .rules import Decision, PolicyError, Rules, Subject, context_of
+from .rules import Decision, Open, PolicyError, Rules, Subject
 
 __all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "default_policy", "make", "permit_text"]
 
-ACTIONS: dict[str, tuple[str, str, Kind]] = {
+About = tuple[str, str, Kind]
+
+ACTIONS: dict[str, About] = {
     "tools/call": ("call", "Tool", "tools"),
     "resources/read": ("read", "Resource", "resources"),
     "prompts/get": ("get", "Prompt", "prompts"),
     "completion/complete": ("complete", "Prompt", "prompts"),
     "tools/list": ("list", "Server", "tools"),
     "resources/list": ("list", "Server", "resources"),
-    "resources/templates/list": ("list", "Server", "resourceTemplates"),
+    "resources/templates/list": ("list", "Server", "resources"),
     "prompts/list": ("list", "Server", "prompts"),
 }
-"""Method → action, type of resource, kind in the catalog. A method that is not here is refused."""
+"""Method → action, type of resource, kind of mark. A method that is not here is refused."""
 
-_MAX_KEPT = 65_536
+_COMPLETE_RESOURCE: About = ("complete", "Resource", "resources")
+_EVERY_SERVER = "*"
+"""What a list is about: no upstream can be called so."""
+_MAX_KEPT = 8_192
+"""A question kept open takes about 3 KB."""
+_MAX_SHOWN = 200
+_NONE: Sequence[str] = ()
 
-Key = tuple[str, str, frozenset[str], str, str | None, str | None]
 
+def make(rules: Callable[[], Rules], marks: Marks, *, now: Callable[[], float] = time.time) -> Gate:
+    """`rules` gives the policies in force; a new set is a new epoch, and what was decided before it is forgotten.
 
-def make(rules: Callable[[], Rules], marks: Marks) -> Gate:
-    """`rules` gives the policies in force; a new set is a new epoch, and what was decided before it is forgotten."""
-    kept: dict[Key, Decision] = {}
+    `now` is `context.now`, in seconds since 1970.
+    """
+    kept: dict[tuple[object, ...], Decision | Open] = {}
     epoch = ""
-
-    def decide(call: Call) -> Decision:
-        nonlocal epoch
-        now = rules()
-        if now.epoch != epoch:
-            kept.clear()
-            epoch = now.epoch
-        if now.reads_context:
-            return _asked(now, call, marks)
-        who = call.principal
-        key = (who.subject, who.tenant, who.groups, call.method, call.upstream, call.target)
-        decision = kept.get(key)
-        if decision is None:
-            if len(kept) >= _MAX_KEPT:
-                kept.clear()
-            decision = kept[key] = _asked(now, call, marks)
-        return decision
+    last: Decision | None = None
 
     def check(call: Call) -> Call | Outcome:
-        if call.method not in ACTIONS:
-            return Refused(METHOD_NOT_FOUND, f"policy: there is no action for {call.method!r}, so it is refused")
-        decision = last[0] = decide(call)
-        return call if decision.allowed else _refusal(call, decision)
-
-    last: list[Decision | None] = [None]
+        nonlocal epoch, last
+        about = ACTIONS.get(call.method)
+        if about is None:
+            return Refused(METHOD_NOT_FOUND, f"policy: there is no action for {_plain(call.method)}, so it is refused")
+        if call.method == "completion/complete" and "name" not in call.params.get("ref", ()):
+            about = _COMPLETE_RESOURCE
+        in_force = rules()
+        if in_force.epoch != epoch:
+            kept.clear()
+            epoch = in_force.epoch
+        who = call.principal
+        key = (
+            who.subject,
+            who.tenant,
+            who.groups,
+            about[0],
+            about[1],
+            call.target,
+            call.upstream,
+            call.name,
+            call.digest,
+        )
+        found = kept.get(key)
+        if found is None:
+            if len(kept) >= _MAX_KEPT:
+                kept.clear()
+            found = kept[key] = in_force.judge(_subject(call, about, marks))
+        if isinstance(found, Decision):
+            decision, dropped = found, _NONE
+        else:
+            arguments, dropped = arguments_of(call.params.get("arguments"))
+            decision = found.ask(_context(call, arguments, dropped), now())
+        last = decision
+        return call if decision.allowed else _refusal(call, about, decision, dropped)
 
     def note(call: Call, trail: Trail) -> None:
-        decision, last[0] = last[0], None
+        nonlocal last
+        decision, last = last, None
         if decision is not None:
             trail.notes["decision"] = "allow" if decision.allowed else "deny"
             trail.notes["rule"] = decision.rule
@@ -76,25 +100,55 @@ def make(rules: Callable[[], Rules], marks: Marks) -> Gate:
     return Gate("policy", Stage.POLICY, check, note=note)
 
 
-def _asked(rules: Rules, call: Call, marks: Marks) -> Decision:
-    action, type_, kind = ACTIONS[call.method]
-    upstream, name = call.upstream or "", call.name or ""
-    if call.method == "completion/complete" and "uri" in call.params["ref"]:
-        type_, kind = "Resource", "resourceTemplates"
-    reads = marks.reads("resources" if kind == "resourceTemplates" else kind, upstream, name)
+def _subject(call: Call, about: About, marks: Marks) -> Subject:
+    action, type_, kind = about
     who = call.principal
-    subject = Subject(who.subject, who.groups, who.tenant, action, type_, call.target or "", upstream, name, reads)
-    context = {**context_of(call.params.get("arguments")), "client": who.client, "conversation": call.conversation}
-    return rules.ask(subject, context)
+    if action == "list":
+        return Subject(who.subject, who.groups, who.tenant, action, type_, _EVERY_SERVER, _EVERY_SERVER, "", False)
+    upstream, name = call.upstream or "", call.name or ""
+    return Subject(
+        principal=who.subject,
+        groups=who.groups,
+        tenant=who.tenant,
+        action=action,
+        kind=type_,
+        shown=call.target or "",
+        upstream=upstream,
+        name=name,
+        reads=marks.reads(kind, upstream, name),
+        digest=call.digest,
+    )
 
 
-def _refusal(call: Call, decision: Decision) -> Refused:
-    who, what = call.principal.subject, f"{ACTIONS[call.method][0]} {call.target}"
+def _context(call: Call, arguments: JSON, dropped: Sequence[str]) -> JSON:
+    return {
+        "arguments": arguments,
+        "dropped": dropped,
+        "client": call.principal.client,
+        "conversation": call.conversation,
+    }
+
+
+def _refusal(call: Call, about: About, decision: Decision, dropped: Sequence[str]) -> Refused:
+    what = _plain(call.target if call.target is not None else call.method)
+    claim = f"policy: {_plain(call.principal.subject)} may not {about[0]} {what}"
     if decision.rule == "default":
-        command = f"douane allow {shlex.quote(call.target or call.method)}"
-        reason = f"policy: {who} may not {what}: no rule permits it. The operator allows it with: {command}"
+        why = f"no rule permits it. {_remedy(call, what)}"
     elif decision.rule == "error":
-        reason = f"policy: {who} may not {what}: a rule could not be evaluated; the operator runs: douane doctor"
+        unknown = f", or needs to know {_plain(', '.join(sorted(dropped)))}" if dropped else ""
+        why = f"a rule could not be evaluated on these arguments: it meets a type it does not expect{unknown}"
     else:
-        reason = f'policy: {who} may not {what}: forbidden by the rule "{decision.rule}"'
-    return Refused(POLICY_DENIED, f"{reason} (call {call.id})", data={"rule": decision.rule, "call": call.id})
+        why = f'forbidden by rule "{_plain(decision.rule)}"'
+    return Refused(POLICY_DENIED, f"{claim}: {why} (call {call.id})", data={"rule": decision.rule, "call": call.id})
+
+
+def _remedy(call: Call, what: str) -> str:
+    if call.target is None or what != call.target:
+        return "The operator can allow it with a rule in the policy file"
+    dashes = "-- " if what.startswith("-") else ""
+    return f"The operator can allow it with: douane allow {dashes}{shlex.quote(what)}"
+
+
+def _plain(text: str) -> str:
+    """Safe to show on a terminal and in a log, whoever chose it."""
+    return "".join(c if c.isprintable() else "�" for c in text[:_MAX_SHOWN]) + ("…" if len(text) > _MAX_SHOWN else "")

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 
-Stamp = tuple[tuple[int, int], ...]
+Stamp = tuple[tuple[int, int, int], ...]
 
 
 def default_policy() -> str:
@@ -29,6 +29,7 @@ class PolicyFiles:
         self._required, self._optional, self._clock = tuple(required), tuple(optional), clock
         self.fault: str | None = None
         """Why the files as they are now are not in force; None: they are."""
+        # Looked at before it is read: what is written in between is seen as a change.
         self._stamp = self._look()
         self._rules = self._load()
         self._next_s = clock() + _LOOK_EVERY_S
@@ -65,9 +66,9 @@ class PolicyFiles:
             raise PolicyError(f"policy: a file cannot be read: {exc}") from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,32 +1,29 @@
-"""Cedar policies: loaded whole or not at all, and asked. Deny on any error: a `forbid` that fails would be skipped.
+"""Cedar policies: loaded whole or not at all, and asked. Any error is a no: Cedar itself would skip a failing `forbid`.
 
-Every request presents principal, action and resource, and a `context` of arguments, client and conversation. Only
-decisions of policies that never look at `context` may be kept; which those are is read off their syntax tree.
+What is asked about is plain data, never Cedar text, so no name can say anything but itself. A decision that no rule
+bases on `context` is the same for every call and may be kept; the others come with `Open.ask`.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import cedarpy
 import msgspec
 
-__all__ = ["Decision", "PolicyError", "Rules", "Subject"]
+from .clock import clock_at, told_by_clock
+from .source import PolicyError, Rule, rules_of
+from .vocabulary import check, mentions_context
 
-MAX_TEXT = 4096
-"""Longer strings are left out of the context, and named in `context.dropped`."""
-_MAX_DEPTH = 8
-
-
-class PolicyError(Exception):
-    """The policies cannot be used. The text names file and rule."""
+__all__ = ["Decision", "Open", "PolicyError", "Rules", "Subject"]
 
 
 class Decision(msgspec.Struct, frozen=True):
     allowed: bool
     rule: str
-    """The @id of the deciding rule, `default` when no rule permits, `error` when one failed."""
+    """The @id of the deciding rule (`file:line` without one), `default` when none permits, `error` when one failed."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -41,95 +38,105 @@ class Subject(msgspec.Struct, frozen=True):
     """As the gateway shows it: the id of the resource."""
     upstream: str
     name: str
+    """As the upstream names it."""
     reads: bool
+    digest: str = ""
+
+
+class Open:
+    """A question whose answer depends on `context`: everything but that is prepared."""
+
+    __slots__ = ("_policies", "_request", "_timed", "entities")
+
+    def __init__(
+        self, subject: Subject, policies: cedarpy.PolicySet, entities: cedarpy.Entities, *, timed: bool
+    ) -> None:
+        self._request, self._policies, self.entities, self._timed = _request(subject), policies, entities, timed
+
+    def ask(self, context: Mapping[str, Any], now_s: float) -> Decision:
+        """`context` is all of it but `now`, which is `now_s`, in seconds since 1970."""
+        entities = self.entities.with_added_json_str(clock_at(now_s)) if self._timed else self.entities
+        return _decision(cedarpy.is_authorized({**self._request, "context": context}, self._policies, entities))
 
 
 class Rules:
-    """One set of policies. `epoch` is the SHA-256 of their texts."""
+    """One set of policies."""
 
     def __init__(self, texts: Sequence[tuple[str, str]]) -> None:
         """`texts`: file names and their content. Raises PolicyError, also when there is no rule at all."""
-        if not texts:
-            raise PolicyError("there is no policy file; without rules nothing could be called")
-        count = 0
-        self.reads_context = False
-        for file, text in texts:
-            parsed = _parsed(file, text)
-            count += len(parsed)
-            self.reads_context = self.reads_context or any(_mentions_context(policy) for policy in parsed)
-        if count == 0:
-            files = ", ".join(file for file, _ in texts)
-            raise PolicyError(f"{files}: no rule at all; that would refuse everything. Remove the file for the default")
-        whole = "\n".join(text for _, text in texts)
-        self._policies = cedarpy.PolicySet.from_str(whole)
-        self.epoch = hashlib.sha256(whole.encode()).hexdigest()
+        rules = rules_of(texts)
+        check(rules)
+        self.names = tuple(rule.name for rule in rules)
+        trees = {rule.name: told_by_clock(rule.tree) for rule in rules}
+        self._timed = any(trees[rule.name] != rule.tree for rule in rules)
+        self._policies = _policy_set(trees)
+        looking = {rule.name: _without_context(rule) for rule in rules if mentions_context(rule.tree)}
+        self._looking = _policy_set(looking) if looking else None
+        normal = json.dumps(sorted(json.dumps(rule.tree, sort_keys=True) for rule in rules))
+        self.epoch = hashlib.sha256(normal.encode()).hexdigest()
+        """SHA-256 of the rules; comments, white space and their order do not count."""
 
-    def ask(self, subject: Subject, context: Mapping[str, Any]) -> Decision:
-        """May it be? Raises nothing that means yes."""
-        answer = cedarpy.is_authorized(_request(subject, context), self._policies, _entities(subject))
-        diagnostics = answer.diagnostics
-        if diagnostics.errors:
-            return Decision(False, "error")
-        names = diagnostics.id_annotations_by_reason
-        rule = next((names.get(reason) or reason for reason in diagnostics.reasons), "default")
-        return Decision(answer.decision == cedarpy.Decision.Allow, rule)
+    def judge(self, subject: Subject) -> Decision | Open:
+        """The decision, where no rule that may apply to `subject` looks at the context; else the open question."""
+        question = self.question(subject)
+        if self._looking is None:
+            return question.ask({}, 0.0)
+        seen = cedarpy.is_authorized({**_request(subject), "context": {}}, self._looking, question.entities)
+        if seen.diagnostics.errors or seen.decision != cedarpy.Decision.Deny:
+            return question
+        return question.ask({}, 0.0)
 
-
-def context_of(arguments: object) -> dict[str, Any]:
-    """`context.arguments` and `context.dropped`: Cedar has no fractions and no null, so such values are left out."""
-    dropped: list[str] = []
-    kept = _fitting(arguments, "", dropped, 0) if isinstance(arguments, dict) else {}
-    return {"arguments": kept, "dropped": dropped}
+    def question(self, subject: Subject) -> Open:
+        """The question with nothing taken for granted. Whatever the context, `judge` comes to the same answer."""
+        entities = cedarpy.Entities.from_json_str(json.dumps(_entities(subject)))
+        return Open(subject, self._policies, entities, timed=self._timed)
 
 
-def _fitting(value: Any, path: str, dropped: list[str], depth: int) -> Any:
-    if isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_TEXT):
-        return value
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return value
-    if isinstance(value, dict) and depth < _MAX_DEPTH and not value.keys() & {"__entity", "__extn"}:
-        fitting = {k: _fitting(v, f"{path}.{k}", dropped, depth + 1) for k, v in value.items()}
-        return {k: v for k, v in fitting.items() if v is not None}
-    if isinstance(value, list) and depth < _MAX_DEPTH:
-        return [v for v in (_fitting(v, path, dropped, depth + 1) for v in value) if v is not None]
-    dropped.append(path.lstrip(".")[:256])
-    return None
+def _decision(answer: cedarpy.AuthzResult) -> Decision:
+    diagnostics = answer.diagnostics
+    if diagnostics.errors or answer.decision == cedarpy.Decision.NoDecision:
+        return Decision(False, "error")
+    # Sorted: of several rules that agree, the record always names the same one.
+    rule = min(diagnostics.reasons, default="default")
+    return Decision(answer.decision == cedarpy.Decision.Allow, rule)
 
 
-def _parsed(file: str, text: str) -> list[Mapping[str, Any]]:
-    try:
-        tree = json.loads(cedarpy.policies_to_json_str(text)) if text.strip() else {"staticPolicies": {}}
-    except ValueError as exc:
-        raise PolicyError(f"{file}: is not Cedar: {exc}") from None
-    if tree.get("templates"):
-        raise PolicyError(f"{file}: templates are not used here; write plain permit and forbid rules")
-    return list(tree["staticPolicies"].values())
+def _policy_set(trees: Mapping[str, Mapping[str, Any]]) -> cedarpy.PolicySet:
+    whole = {"staticPolicies": trees, "templates": {}, "templateLinks": []}
+    return cedarpy.PolicySet.from_json_str(json.dumps(whole))
 
 
-def _mentions_context(node: Any) -> bool:
-    if isinstance(node, dict):
-        return node.get("Var") == "context" or any(_mentions_context(inner) for inner in node.values())
-    return isinstance(node, list) and any(_mentions_context(inner) for inner in node)
+def _without_context(rule: Rule) -> dict[str, Any]:
+    """A permit for whatever `rule` may apply to: its scope, and its conditions up to the first that needs the context.
+
+    Cedar takes them in order and stops at the first that does not hold. Not the later ones: an earlier may fail.
+    """
+    conditions = takewhile(lambda condition: not mentions_context(condition), rule.tree["conditions"])
+    return {**rule.tree, "effect": "permit", "conditions": list(conditions)}
 
 
 def _uid(kind: str, id_: str) -> dict[str, str]:
     return {"type": f"Douane::{kind}", "id": id_}
 
 
-def _request(subject: Subject, context: Mapping[str, Any]) -> dict[str, Any]:
+def _request(subject: Subject) -> dict[str, Any]:
     return {
         "principal": _uid("User", subject.principal),
         "action": _uid("Action", subject.action),
         "resource": _uid(subject.kind, subject.shown),
-        "context": context,
     }
 
 
 def _entities(subject: Subject) -> list[dict[str, Any]]:
+    facts = {
+        "server": subject.upstream,
+        "name": subject.name,
+        "reads": subject.reads,
+        "digest": subject.digest,
+    }
     groups = [_uid("Group", group) for group in sorted(subject.groups)]
-    within = [] if subject.kind == "Server" else [_uid("Server", subject.upstream)]
-    facts = {"server": subject.upstream, "name": subject.name, "reads": subject.reads}
+    servers = [] if subject.kind == "Server" else [_uid("Server", subject.upstream)]
     return [
         {"uid": _uid("User", subject.principal), "attrs": {"tenant": subject.tenant}, "parents": groups},
-        {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": within},
+        {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": servers},
     ]

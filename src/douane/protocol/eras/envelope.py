@@ -92,5 +92,6 @@ def _odd_case(params: dict[str, Any], entry: Method) -> str | None:
     extra = params.keys() - entry.params
     if extra <= _FRAME:
         return None
-    known = {name.lower(): name for name in entry.params | _FRAME}
-    return next((known[k.lower()] for k in extra - _FRAME if k.lower() in known), None)
+    # Full folding: Go's encoding/json reads the long s and the Kelvin sign as s and k.
+    known = {name.casefold(): name for name in entry.params | _FRAME}
+    return next((known[k.casefold()] for k in extra - _FRAME if k.casefold() in known), None)

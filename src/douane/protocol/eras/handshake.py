@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _NOTHING: dict[str, Any] = {}
+_NEWER = frozenset({"resultType", "ttlMs", "cacheScope"})
+"""Words of 2026-07-28 that mean nothing from a server of this era, but would to a caller of the newer one."""
 
 Hello = tuple[str, JSON]
 """What an `initialize` settles: the revision, and the client's capabilities."""
@@ -78,7 +80,7 @@ def read_call(
         conversation=conversation,
         capabilities=capabilities,
         log_level=log_level,
-        wants_progress="progressToken" in meta,
+        wants_progress=meta.get("progressToken") is not None,
     )
 
 
@@ -140,4 +142,6 @@ def read_outcome(answer: rpc.Response | rpc.Error) -> Outcome:
     if type(answer) is rpc.Error:
         return Failed(*peer_error(answer), sent="yes", data=answer.data)
     assert type(answer) is rpc.Response
-    return Complete(answer.result, answer.encoded)
+    if answer.result.keys().isdisjoint(_NEWER):
+        return Complete(answer.result, answer.encoded)
+    return Complete({key: value for key, value in answer.result.items() if key not in _NEWER})

@@ -80,7 +80,7 @@ def read_call(
         answers=answers,
         state=state,
         log_level=str(level) if level is not None else None,
-        wants_progress="progressToken" in envelope,
+        wants_progress=envelope.get("progressToken") is not None,
     )
 
 
@@ -100,18 +100,18 @@ def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | 
     Spec: basic/transports/streamable-http.mdx (server validation of headers).
     """
     params = request.params
-    if headers.get(b"mcp-protocol-version", b"").decode("latin-1") != params["_meta"][VERSION]:
+    if headers.get(b"mcp-protocol-version") != params["_meta"][VERSION].encode():
         return 'the header MCP-Protocol-Version must equal params._meta["io.modelcontextprotocol/protocolVersion"]'
-    if headers.get(b"mcp-method", b"").decode("latin-1") != request.method:
+    if headers.get(b"mcp-method") != request.method.encode():
         return "the header Mcp-Method must equal the method in the body"
     entry = METHODS.get(request.method)
     if entry is None or entry.target_key is None:
         return None
-    sent = headers.get(b"mcp-name")
+    sent, name = headers.get(b"mcp-name"), params.get(entry.target_key)
     if sent is None:
         return f"the header Mcp-Name must carry params.{entry.target_key}"
     try:
-        matches = decode_value(sent) == params.get(entry.target_key)
+        matches = decode_value(sent) == name
     except HeaderError as exc:
         return f"Mcp-Name: {exc}"
     return None if matches else f"the header Mcp-Name must equal params.{entry.target_key}"

@@ -1,0 +1,182 @@
+"""Is it what the model says, and can it be meant? All that is wrong, each with its place; no value is repeated."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .model import Config, UpstreamConfig
+from .problem import Place, Problem, shown
+
+__all__ = ["Shape", "meant", "plain_http_warnings"]
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
+_PREFIX = re.compile(r"[A-Za-z0-9_.\-]{0,32}")
+_VARIABLE_NAME = re.compile(r"[^=\0]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\uffff]*")
+_OURS = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "content-type", "accept")
+)
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+|null", re.ASCII)
+_BOUND = re.compile(r"Expected `\w+` (>=|<=|>) ([0-9.]+)")
+_BOUNDS = {">": "more than", ">=": "at least", "<=": "at most"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    dict: "a mapping",
+    tuple: "a list",
+}
+
+
+class Shape:
+    """Plain data against the model, part by part, so that one fault does not hide the others."""
+
+    def __init__(self, lines: Mapping[Place, int], outside: Mapping[Place, str]) -> None:
+        self._lines, self._outside = lines, outside
+        self.problems: list[Problem] = []
+
+    def struct(self, raw: Any, model: type[msgspec.Struct], place: Place = ()) -> dict[str, Any]:
+        """What of `raw` fits the fields of `model`; the rest goes to `problems`."""
+        if not isinstance(raw, dict):
+            remedy = "remove the key for the defaults" if raw is None else ""
+            self._add(place, "must be a mapping" + (", and is empty" if raw is None else ""), remedy)
+            return {}
+        fields = {field.name: field.type for field in msgspec.structs.fields(model)}
+        made: dict[str, Any] = {}
+        for key, value in raw.items():
+            if key in fields:
+                made[key] = self._value(value, fields[key], (*place, key))
+            else:
+                near = difflib.get_close_matches(key, fields, n=1)
+                remedy = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(fields)}"
+                self._add((*place, key), "unknown key", remedy)
+        return made
+
+    def _value(self, value: Any, type_: Any, place: Place) -> Any:
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            return self.struct(value, type_, place)
+        origin, arguments = get_origin(type_), get_args(type_)
+        if origin is dict and isinstance(value, dict):
+            return {key: self._value(inner, arguments[1], (*place, str(key))) for key, inner in value.items()}
+        if origin is tuple and isinstance(value, list):
+            return [self._value(inner, arguments[0], (*place, index)) for index, inner in enumerate(value)]
+        try:
+            # The environment holds text only: "9000" is a number there.
+            return msgspec.convert(value, type_, strict=place not in self._outside)
+        except msgspec.ValidationError as exc:
+            self._add(place, *_worded(str(exc), value, type_))
+            return None
+
+    def _add(self, place: Place, message: str, remedy: str = "") -> None:
+        self.problems.append(_problem(self._lines, place, message, remedy))
+
+
+def _worded(said: str, value: Any, type_: Any) -> tuple[str, str]:
+    if bound := _BOUND.match(said):
+        return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}", ""
+    choices = [choice for part in (type_, *get_args(type_)) for choice in get_args(part) if isinstance(choice, str)]
+    if choices:
+        return f"must be one of {', '.join(choices)}", ""
+    kinds = [kind for kind in (get_origin(type_) or type_, *get_args(type_)) if kind in _WORDS]
+    wanted = _WORDS[kinds[0]] if kinds else said
+    if wanted == "a list" and isinstance(value, str):
+        return f"must be {wanted}", "write it in brackets, one part each: [first, second]"
+    if wanted == "text" and isinstance(value, int | float):
+        return f"must be {wanted}", "put it in quotes"
+    return f"must be {wanted}", ""
+
+
+def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
+    """What fits the model and still cannot be used."""
+
+    def problem(place: Place, message: str, remedy: str = "") -> Problem:
+        return _problem(lines, place, message, remedy)
+
+    if not config.upstreams:
+        yield problem(("upstreams",), "there is no server", "name at least one, with `command` or `url`")
+    for index, origin in enumerate(config.listen.origins):
+        if not _ORIGIN.fullmatch(origin) or origin == "null":
+            yield problem(
+                ("listen", "origins", index),
+                "is no origin as browsers send it",
+                "write scheme://host[:port], in small letters, without a path; there is no pattern for all",
+            )
+    for name, upstream in config.upstreams.items():
+        at = ("upstreams", name)
+        if not _NAME.fullmatch(name):
+            yield problem(at, "a name is 1 to 24 of a-z, 0-9 and -, a letter first", "its tools are shown as name_tool")
+        for place, message, remedy in _of_upstream(upstream):
+            yield problem((*at, *place), message, remedy)
+
+
+def _of_upstream(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
+    if upstream.command and upstream.url is not None:
+        yield (), "has both `command` and `url`", "a server is run or called; keep one"
+    elif not upstream.command and upstream.url is None:
+        yield (), "needs `command` or `url`", "write command: [program, argument] or url: https://…"
+    elif upstream.url is not None:
+        yield from _of_url(upstream, upstream.url)
+    else:
+        yield from _of_command(upstream)
+    if upstream.prefix is not None and not _PREFIX.fullmatch(upstream.prefix):
+        yield ("prefix",), "is at most 32 of A-Z, a-z, 0-9, _ . -", ""
+    if upstream.max_deadline_s < upstream.deadline_s:
+        yield ("max_deadline_s",), "is less than `deadline_s`", "progress extends a deadline, it never shortens it"
+
+
+def _of_command(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
+    if upstream.headers or upstream.reach is not None:
+        key = "headers" if upstream.headers else "reach"
+        yield (key,), "belongs to a `url`; this server has a `command`", ""
+    if not upstream.command[0]:
+        yield ("command", 0), "the program has no name", ""
+    for index, part in enumerate(upstream.command):
+        if "\0" in part:
+            yield ("command", index), "holds a NUL character", ""
+    for key, value in upstream.env.items():
+        if not _VARIABLE_NAME.fullmatch(key) or "\0" in value:
+            yield ("env", key), "a variable has a name without =, and neither name nor value holds a NUL", ""
+
+
+def _of_url(upstream: UpstreamConfig, url: str) -> Iterator[tuple[Place, str, str]]:
+    for key in ("env", "inherit", "cwd"):
+        if getattr(upstream, key):
+            yield (key,), "belongs to a `command`; this server has a `url`", ""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        yield ("url",), "is no URL", "write https://host[:port]/path"
+        return
+    if not usable:
+        yield ("url",), "needs http:// or https:// and a host", "write https://host[:port]/path"
+    elif "@" in parts.netloc:
+        yield ("url",), "holds credentials", "put them into `headers`, from a variable"
+    for key, value in upstream.headers.items():
+        if not _HEADER_NAME.fullmatch(key):
+            yield ("headers", key), "is no name of a header", ""
+        elif key.lower() in _OURS or key.lower().startswith("mcp-"):
+            yield ("headers", key), "the gateway itself writes this header", "remove it"
+        elif not _HEADER_VALUE.fullmatch(value):
+            yield ("headers", key), "holds a control character", "is a line end in the variable or its file?"
+
+
+def plain_http_warnings(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
+    """Credentials that would cross a network in the clear."""
+    for name, upstream in config.upstreams.items():
+        parts = urlsplit(upstream.url or "")
+        if parts.scheme == "http" and upstream.headers and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            place = ("upstreams", name, "url")
+            yield _problem(lines, place, "its headers cross the network in the clear", "use https://")
+
+
+def _problem(lines: Mapping[Place, int], place: Place, message: str, remedy: str) -> Problem:
+    # What is missing has no line: that of what it is missing from.
+    line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 0)
+    return Problem(shown(place), line, message, remedy)

@@ -1,0 +1,49 @@
+"""What can be wrong with a configuration, and where it stands."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["ConfigError", "Place", "Problem", "shown"]
+
+Place = tuple[str | int, ...]
+"""A way into the file: keys, and indexes of lists."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong. `line` is 0 where it is not known."""
+
+    where: str
+    line: int
+    message: str
+    remedy: str = ""
+
+
+class ConfigError(Exception):
+    """The file cannot be used; `problems` says all that is wrong with it."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.path, self.problems = path, problems
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """One line a problem: `file:line: where: what; the remedy`."""
+        return [
+            f"{self.path}{f':{p.line}' if p.line else ''}: {p.where + ': ' if p.where else ''}{p.message}"
+            + (f"; {p.remedy}" if p.remedy else "")
+            for p in self.problems
+        ]
+
+
+def shown(place: Place) -> str:
+    """`upstreams.time.command[0]`."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part if _PLAIN.fullmatch(part) else json.dumps(part)}"
+    return text.lstrip(".")

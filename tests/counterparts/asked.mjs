@@ -1,0 +1,84 @@
+// What every Node client here is asked, and the one JSON document it answers with. The client itself differs.
+//
+//   client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
+//
+// `--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
+import { parseArgs } from "node:util";
+
+const LISTS = [
+  ["tools", "tools", "listTools", "tools"],
+  ["resources", "resources", "listResources", "resources"],
+  ["resourceTemplates", "resources", "listResourceTemplates", "resourceTemplates"],
+  ["prompts", "prompts", "listPrompts", "prompts"],
+];
+
+function asked(argv) {
+  const at = argv.indexOf("--stdio");
+  const options = { url: { type: "string" }, token: { type: "string" }, calls: { type: "string" }, mode: { type: "string" } };
+  const { values } = parseArgs({ args: at < 0 ? argv : argv.slice(0, at), options });
+  const command = at < 0 ? [] : argv.slice(at + 1);
+  if ((values.url === undefined) === (command.length === 0)) throw new Error("one of --url and --stdio");
+  return { url: values.url, token: values.token, mode: values.mode, command, calls: JSON.parse(values.calls ?? "[]") };
+}
+
+function fault(error) {
+  const cause = error.cause?.message;
+  const { code, data, status } = error;
+  return { type: error.constructor.name, message: error.message, code, status, data, cause };
+}
+
+async function answered(work) {
+  try {
+    return { result: await work() };
+  } catch (error) {
+    return { error: fault(error) };
+  }
+}
+
+async function listed(client, method, key) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await client[method](cursor === undefined ? undefined : { cursor });
+    items.push(...page[key]);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return items;
+}
+
+async function everything(client, calls, said) {
+  const capabilities = client.getServerCapabilities() ?? {};
+  said.serverInfo = client.getServerVersion();
+  said.instructions = client.getInstructions();
+  said.capabilities = capabilities;
+  for (const [name, capability, method, key] of LISTS) {
+    if (capabilities[capability] === undefined) continue;
+    const { result, error } = await answered(() => listed(client, method, key));
+    said[name] = result ?? { error };
+  }
+  said.calls = [];
+  for (const { name, arguments: given } of calls) {
+    said.calls.push({ name, ...(await answered(() => client.callTool({ name, arguments: given }))) });
+  }
+}
+
+/** `make(mode)` gives a client; `http(url, headers)` and `stdio(parameters)` give its transports; `version` its revision. */
+export async function answer({ sdk, make, http, stdio, version }) {
+  const said = { sdk };
+  const { url, token, mode, command, calls } = asked(process.argv.slice(2));
+  const transport =
+    url === undefined
+      ? stdio({ command: command[0], args: command.slice(1), env: { ...process.env }, stderr: "inherit" })
+      : http(new URL(url), token === undefined ? {} : { Authorization: `Bearer ${token}` });
+  const client = make(mode);
+  try {
+    await client.connect(transport);
+    said.protocolVersion = version(client, transport);
+    await everything(client, calls, said);
+  } catch (error) {
+    said.error = fault(error);
+    process.exitCode = 1;
+  }
+  await client.close().catch(() => {});
+  process.stdout.write(`${JSON.stringify(said)}\n`);
+}

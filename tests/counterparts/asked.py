@@ -1,0 +1,104 @@
+"""What every Python client here is asked, and the one JSON document it answers with. The client itself differs.
+
+    client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
+
+`--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
+Runs in either of the two environments, so it imports nothing but the standard library.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+LISTS = (
+    ("tools", "tools", "list_tools", "tools"),
+    ("resources", "resources", "list_resources", "resources"),
+    ("resourceTemplates", "resources", "list_resource_templates", "resourceTemplates"),
+    ("prompts", "prompts", "list_prompts", "prompts"),
+)
+
+
+def asked(argv: list[str]) -> argparse.Namespace:
+    """The line, with `command` and `calls` decoded."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url")
+    parser.add_argument("--token")
+    parser.add_argument("--calls", type=json.loads, default=[])
+    parser.add_argument("--mode", default="auto")
+    parser.add_argument("--stdio", dest="command", nargs=argparse.REMAINDER, default=[])
+    found = parser.parse_args(argv)
+    if bool(found.url) == bool(found.command):
+        parser.error("one of --url and --stdio")
+    return found
+
+
+def plain(model: Any) -> Any:
+    """A model as it came over the wire."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def fault(error: BaseException) -> dict[str, Any]:
+    """Task groups wrap what happened: the first cause is told."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    about = getattr(error, "error", None)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    told = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "code": getattr(about, "code", None),
+        "data": getattr(about, "data", None),
+        "status": status,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+async def listed(client: Any, method: str, key: str, page_by: Callable[[str | None], dict[str, Any]]) -> list[Any]:
+    """Every page of a list."""
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = plain(await getattr(client, method)(**page_by(cursor)))
+        items += page[key]
+        cursor = page.get("nextCursor")
+        if cursor is None:
+            return items
+
+
+async def everything(
+    client: Any, calls: list[dict[str, Any]], said: dict[str, Any], page_by: Callable[[str | None], dict[str, Any]]
+) -> None:
+    """Ask for every list the server declared, then make the calls."""
+    for name, capability, method, key in LISTS:
+        if capability not in said["capabilities"]:
+            continue
+        try:
+            said[name] = await listed(client, method, key, page_by)
+        except Exception as exc:
+            said[name] = {"error": fault(exc)}
+    said["calls"] = []
+    for call in calls:
+        one: dict[str, Any] = {"name": call["name"]}
+        try:
+            one["result"] = plain(await client.call_tool(call["name"], call.get("arguments")))
+        except Exception as exc:
+            one["error"] = fault(exc)
+        said["calls"].append(one)
+
+
+def answer(sdk: str, talk: Callable[[argparse.Namespace, dict[str, Any]], Awaitable[None]]) -> None:
+    """Run `talk`, which fills the document, and print it."""
+    said: dict[str, Any] = {"sdk": sdk}
+
+    async def run() -> None:
+        await talk(asked(sys.argv[1:]), said)
+
+    try:
+        asyncio.run(run())
+    except Exception as exc:
+        said["error"] = fault(exc)
+    print(json.dumps(said))
+    sys.exit(1 if "error" in said else 0)

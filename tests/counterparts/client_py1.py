@@ -1,0 +1,32 @@
+"""A client on the official Python SDK, first major version: the initialize handshake only."""
+
+import argparse
+import os
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from asked import answer, everything, plain
+from mcp import ClientSession, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from mcp.types import PaginatedRequestParams
+
+
+async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
+    if line.command:
+        server = StdioServerParameters(command=line.command[0], args=line.command[1:], env=dict(os.environ))
+        await _talk(stdio_client(server), line, said)
+        return
+    headers = {"Authorization": f"Bearer {line.token}"} if line.token else {}
+    async with create_mcp_http_client(headers=headers) as http:
+        await _talk(streamable_http_client(line.url, http_client=http), line, said)
+
+
+async def _talk(transport: AbstractAsyncContextManager[Any], line: argparse.Namespace, said: dict[str, Any]) -> None:
+    async with transport as (read, write, *_), ClientSession(read, write) as session:
+        greeting = plain(await session.initialize())
+        said.update({key: greeting.get(key) for key in ("protocolVersion", "serverInfo", "instructions")})
+        said["capabilities"] = greeting["capabilities"]
+        await everything(session, line.calls, said, lambda cursor: {"params": PaginatedRequestParams(cursor=cursor)})
+
+
+answer("mcp 1", talk)

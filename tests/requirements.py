@@ -1,0 +1,485 @@
+"""What Douane must do, row by row, and the tests that show it.
+
+A row is `planned`, or `shown` by tests that drive it through a public door against a counterpart this project did not
+write, wherever one exists. Stands alone: it imports nothing of ours. `python tests/requirements.py` writes
+docs/features.md.
+"""
+
+from typing import Literal, NamedTuple
+
+
+class Row(NamedTuple):
+    id: str
+    title: str
+    status: Literal["planned", "shown"]
+    tests: tuple[str, ...] = ()
+    """`path::test_name`, from the root of the repository."""
+
+
+SECTIONS = {
+    "P": "Protocol",
+    "S": "SDK, for people who write servers and hosts",
+    "G": "Gateway",
+    "I": "Identity and authorization",
+    "D": "Defences",
+    "O": "Audit and observability",
+    "R": "Registry and lifecycle",
+    "U": "Servers and use cases, each usable on its own and through the gateway",
+    "C": "Scenarios, end to end, with a scripted model, each step authorised and audited on its own",
+    "H": "Host",
+    "X": "Deployment",
+}
+
+ROWS = (
+    Row(
+        "P01",
+        "JSON-RPC 2.0 requests, responses, errors, notifications; batches where 2025-03-26 requires them; ids of both types; strict about duplicate keys, depth, size, numbers",
+        "planned",
+    ),
+    Row(
+        "P02",
+        "All five revisions as server and as client; version negotiation both ways; dual-era servers and clients",
+        "planned",
+    ),
+    Row(
+        "P03",
+        "stdio transport, server and client: framing, stderr, shutdown ladder, noise tolerated and counted",
+        "planned",
+    ),
+    Row("P04", "HTTP+SSE transport (2024-11-05), server and client", "planned"),
+    Row(
+        "P05",
+        "Streamable HTTP, server and client, legacy (sessions, GET stream, resumability with Last-Event-ID) and modern (stateless POST, required Mcp-* headers, header/body match)",
+        "planned",
+    ),
+    Row(
+        "P06",
+        "Tools: list with paging and deterministic order, call, structured output, all content types, annotations, list_changed, x-mcp-header",
+        "planned",
+    ),
+    Row(
+        "P07",
+        "Resources: static, templates, read text and binary, subscriptions (legacy subscribe; modern subscriptions/listen), updated and list_changed",
+        "planned",
+    ),
+    Row("P08", "Prompts with arguments, embedded resources; completion", "planned"),
+    Row(
+        "P09",
+        "Sampling (with tools), elicitation (form and url), roots: legacy server-initiated, modern multi-round-trip (MRTR)",
+        "planned",
+    ),
+    Row(
+        "P10",
+        "Capability negotiation, per session (legacy) and per request (modern); nothing used that was not declared",
+        "planned",
+    ),
+    Row("P11", "Progress, cancellation, logging, ping, trace context in _meta", "planned"),
+    Row(
+        "P12", "Tasks extension (SEP-2663); legacy experimental tasks as far as they can be served honestly", "planned"
+    ),
+    Row("P13", "Caching hints (ttlMs, cacheScope) produced and honoured", "planned"),
+    Row(
+        "P14",
+        "OAuth client side: protected-resource metadata, AS discovery, CIMD, DCR, pre-registration, PKCE, resource indicators, step-up, iss checks, refresh, client credentials, DPoP, workload identity, enterprise-managed authorization (ID-JAG)",
+        "planned",
+    ),
+    Row(
+        "P15",
+        "The official conformance suite: every required scenario of 2025-11-25 and 2026-07-28, server and client, plus the unscored ones",
+        "planned",
+    ),
+    Row(
+        "P16",
+        "Official extensions negotiated and carried (tasks, apps/ui, enterprise authorization, client credentials), unknown ones passed through or refused, never dropped in silence",
+        "planned",
+    ),
+    Row(
+        "S01",
+        "A complete server in about 20 lines: decorators for tools, resources, prompts; docstrings become descriptions, type hints become JSON Schema; sync and async functions; any transport by one argument",
+        "planned",
+    ),
+    Row(
+        "S02",
+        "A client for any server over any transport; 1:1 connection, isolated; a host object that runs many clients side by side",
+        "planned",
+    ),
+    Row(
+        "S03",
+        "Tool functions can report progress, log, ask (elicit, sample, list roots), return structured results, run as tasks; same code serves every revision",
+        "planned",
+    ),
+    Row(
+        "S04",
+        "The same interceptors (limits, policy, guards, audit) can stand in front of an author's own server or behind an author's own client",
+        "planned",
+    ),
+    Row("S05", "Tests of a server in memory, without a model and without a network; pytest fixtures", "planned"),
+    Row(
+        "S06",
+        "Published example programs run: unchanged on the official SDK through the gateway, and on ours by one changed import: a weather tool with `config://weather/supported-cities` and the prompt `weather_report`; `query_database`, `list_tables`, `db://schema/{table_name}`; `safe_query` with its allow-list; the client configuration and the pytest pattern that go with them. Their known SQL holes are blocked",
+        "planned",
+    ),
+    Row(
+        "G01",
+        "One endpoint in front of many upstreams (stdio children, HTTP+SSE, Streamable HTTP), served over Streamable HTTP, HTTP+SSE and stdio (`douane stdio`, for clients that launch a command), federated lists, namespacing, virtual servers, tool renaming, hiding and description overrides, names within 64 characters",
+        "planned",
+    ),
+    Row(
+        "G02",
+        "Any client to any server: all four era cells × every feature, including a legacy server's mid-call question answered by a modern client (MRTR) and the reverse",
+        "planned",
+    ),
+    Row(
+        "G03",
+        "One dead, slow or hostile upstream never spoils the others: degraded lists say which server is missing and why",
+        "planned",
+    ),
+    Row(
+        "G04",
+        "Upstream processes: on-demand start, start storms bounded, restart with backoff, idle stop, no orphan or zombie ever",
+        "planned",
+    ),
+    Row(
+        "G05",
+        "Circuit breakers, deadlines, retry with exponential backoff and jitter only of what was not sent or what the operator marked idempotent, graceful fallback the model can read",
+        "planned",
+    ),
+    Row(
+        "G06",
+        "Rate limits, concurrency limits and quotas per principal, tool, tenant, client and session or conversation; loops of identical calls detected",
+        "planned",
+    ),
+    Row("G07", "Result cache by declared hints and by operator rule, private by default", "planned"),
+    Row(
+        "G08",
+        "Imports claude_desktop_config.json, .mcp.json, VS Code mcp.json, Cursor, Windsurf, Continue and server.json; tool schemas exported for OpenAI, Anthropic and Gemini function calling; writes the client's snippet back for each of them",
+        "planned",
+    ),
+    Row(
+        "G09",
+        "Hot reload of configuration with no dropped call; one file from laptop to cluster; `config explain`",
+        "planned",
+    ),
+    Row("G10", "REST to MCP: any OpenAPI 3 document becomes governed tools", "planned"),
+    Row(
+        "G11",
+        "Tool search and progressive discovery: a few meta-tools instead of hundreds of definitions, measured in tokens saved and tools found",
+        "planned",
+    ),
+    Row(
+        "G12",
+        "Scale-out: N replicas over PostgreSQL and Redis or Valkey behind any load balancer, no stickiness needed for modern traffic, nothing durable lost when one dies; what cannot survive (a parked question) is said so to the caller",
+        "planned",
+    ),
+    Row("G13", "Multi-tenant: servers, policies, keys, limits and audit apart per tenant", "planned"),
+    Row(
+        "I01",
+        "OAuth 2.1 resource server: protected-resource metadata, JWT by JWKS (RS, ES, EdDSA), audience and issuer checked, 401/403 with scopes to step up; API keys; mTLS at a proxy; loopback development mode with a token, never open",
+        "planned",
+    ),
+    Row(
+        "I02",
+        "An embedded authorization server for a laptop or a small team (PKCE, CIMD, consent per client, refresh rotation); federation to an outside OIDC provider for the rest",
+        "planned",
+    ),
+    Row(
+        "I03",
+        "No token passthrough: upstream credentials are the gateway's own or the user's own (vault, sealed at rest), token exchange (RFC 8693), per-user OAuth to upstreams with consent",
+        "planned",
+    ),
+    Row(
+        "I04",
+        "Policy over the full context: principal, groups, tenant, client, server, tool, arguments, labels, time, risk, prompt digest and purpose where the host gives them, target system behind the tool; unknown means refused; explained; the same rule hides in lists what it refuses in calls",
+        "planned",
+    ),
+    Row(
+        "I05",
+        'Policy that can be tested: unit tests, dry-run (log-only), replay of recorded traffic against a new policy, "who can reach what"',
+        "planned",
+    ),
+    Row(
+        "I06",
+        "Scopes kept minimal: read and write apart, unused grants reported, least-privilege policy proposed from observed use",
+        "planned",
+    ),
+    Row(
+        "I07",
+        "Human approvals for high-impact actions: bound to exact arguments, tool digest, principal and expiry; asked in the client (elicitation), in the console, on the command line or by webhook; four-eyes; batches; survive a restart; used exactly once",
+        "planned",
+    ),
+    Row(
+        "I08",
+        "Consent before a local server's command is run: shown in full, pinned, changed means asked again",
+        "planned",
+    ),
+    Row(
+        "I09",
+        "Sessions, tasks, handles and request state bound to the principal; unguessable; rotated; expire; replays refused and logged",
+        "planned",
+    ),
+    Row(
+        "I10",
+        "Inventory of who and what has access, and a kill switch: a principal, client, server, tool or grant cut off within 5 s, calls in flight included",
+        "planned",
+    ),
+    Row(
+        "I11",
+        "Access reviews: grants and scopes listed with last use, confirmed or withdrawn by an owner, recorded",
+        "planned",
+    ),
+    Row(
+        "I12",
+        "A risk score for each call from declared inputs (effects, labels, novelty, hour, volume), shown and usable in policy; step-up authentication or approval above a threshold",
+        "planned",
+    ),
+    Row(
+        "D01",
+        "Hidden text found and blocked or shown: Unicode tags, zero-width, bidi, variation selectors, ANSI escapes, homoglyphs; legitimate emoji, Persian, Indic, Hebrew and flags pass",
+        "planned",
+    ),
+    Row(
+        "D02",
+        "Pinning of tools, prompts, resources and instructions: definitions hashed, locked in a file, drift blocked until a person has seen a semantic diff; `douane lock` and `douane diff` in CI",
+        "planned",
+    ),
+    Row(
+        "D03",
+        "Tool poisoning, shadowing, look-alike names and cross-references to other servers' tools found in definitions; collisions fail closed",
+        "planned",
+    ),
+    Row(
+        "D04",
+        "Injection in results: detected, quoted and labelled as data (spotlighting); detectors in a pipeline of engines (rules, heuristics, optional local model), each measured",
+        "planned",
+    ),
+    Row(
+        "D05",
+        "Data-flow control: results carry labels (source, sensitivity, trust), labels follow the conversation, and a call that would carry confidential data out, or act on untrusted content with side effects, is refused or asked about. Deterministic: holds even if the model does all the attacker says",
+        "planned",
+    ),
+    Row("D06", "Secrets and personal data masked both ways; late-bound secrets the model never sees", "planned"),
+    Row(
+        "D07",
+        "Argument checks: JSON Schema, path traversal, SSRF, shell metacharacters, SQL that must be read-only",
+        "planned",
+    ),
+    Row(
+        "D08",
+        "Local servers sandboxed: file system, network egress, process and memory limits; or an OCI image by digest (docker, podman) with a locked profile; honest about what each platform can enforce",
+        "planned",
+    ),
+    Row(
+        "D09",
+        "`douane scan`: configuration, server code and packages, definitions, live behaviour; findings mapped to OWASP MCP/LLM/Agentic top tens, MITRE ATLAS, NIST AI RMF, ENISA and ANSSI guidance; SARIF; exit codes for CI",
+        "planned",
+    ),
+    Row(
+        "D10",
+        "Supply chain: allow-list of servers, pinned versions, integrity hashes, known-vulnerable versions, signatures and provenance where published",
+        "planned",
+    ),
+    Row(
+        "D11",
+        "`douane attack`: a red-team run of published attack families against one's own gateway configuration, with a score and false positives; probes importable from Garak and PyRIT corpora",
+        "planned",
+    ),
+    Row(
+        "D12",
+        "The same inspection for what goes towards the model from the user's side: prompt arguments, user prompts the host submits, sampling and elicitation content",
+        "planned",
+    ),
+    Row(
+        "O01",
+        "Every call in an audit log before it is sent and before its answer is returned: who, which client, tool, arguments (committed, masked), decision and why, result, duration, correlation ids from prompt to downstream; no audit, no call",
+        "planned",
+    ),
+    Row(
+        "O02",
+        "Tamper-evident: Merkle tree, signed checkpoints in open formats, offline verifier, receipts; erasure of personal data without breaking it",
+        "planned",
+    ),
+    Row("O03", "SIEM: OCSF, ECS, CEF, LEEF and JSON lines to file, syslog, OTLP and HTTP", "planned"),
+    Row(
+        "O04",
+        "Metrics: latency p50/p95/p99, errors, refusals, approvals, time to detect and to respond, calls per minute by tool, server, tenant, with bounded cardinality; Prometheus endpoint; OTLP (Datadog and others); Grafana dashboards shipped",
+        "planned",
+    ),
+    Row(
+        "O05",
+        "Traces: OpenTelemetry from client to upstream and back, context carried in _meta and headers, standard MCP attributes",
+        "planned",
+    ),
+    Row(
+        "O06",
+        "Alerts: spikes, loops, refused-access patterns, off-hours use, new tools, drift; to webhook, mail and log",
+        "planned",
+    ),
+    Row(
+        "O07",
+        "Web console: overview, live calls, approvals, servers and tools with diffs, policies, audit search and proof, alerts; works with a keyboard, on a phone, in dark mode, in French and English",
+        "planned",
+    ),
+    Row(
+        "O08",
+        "Command line for all of it, with progress, colours that can be turned off, JSON output and shell completion",
+        "planned",
+    ),
+    Row(
+        "O09",
+        "Which data did this agent see, when, why: per-agent and per-person access report; carriers in _meta for prompt digest, purpose and the human behind the agent; pseudonyms resolved only with rights, and audited",
+        "planned",
+    ),
+    Row(
+        "R01",
+        "A private registry with the official registry's API: submit, scan, sign, certify, revoke; namespace proof; versions and status; sync from an upstream registry; clients can install from it",
+        "planned",
+    ),
+    Row(
+        "R02",
+        "Semantic versioning of servers: a definition change is classified (breaking, compatible, text only), release notes drafted, old versions served side by side",
+        "planned",
+    ),
+    Row("R03", "Discovery: well-known documents, server cards, DNS-SD on a local network", "planned"),
+    Row(
+        "R04",
+        "`douane inspect`: list, call, read, watch any server without a model; record and replay a session",
+        "planned",
+    ),
+    Row(
+        "R05",
+        "Staged adoption: observe only, then warn, then enforce, per server; read-only first; side by side with an existing direct integration, compared",
+        "planned",
+    ),
+    Row("U01", "Weather (the 20-line example, against a real HTTP endpoint under the test's control)", "planned"),
+    Row(
+        "U02",
+        "PostgreSQL: read-only proven by parser and by the database, schema resources, limits; SQLite and DuckDB alike",
+        "planned",
+    ),
+    Row("U03", "Filesystem: read, write, list, glob, inside roots only, symlink-safe", "planned"),
+    Row("U04", "Memory: a knowledge graph kept between sessions", "planned"),
+    Row(
+        "U05",
+        "Git and GitHub (repositories, issues, pull requests, code search, actions); Slack (send, search history, channels); Google Drive (search, read, extract): through their published APIs, tested against a faithful local stand-in",
+        "planned",
+    ),
+    Row("U06", "Browser: navigate, extract, screenshot with a real headless browser", "planned"),
+    Row("U07", "Fetch: pages as text, SSRF-safe, robots honoured", "planned"),
+    Row(
+        "U08",
+        "Threat intelligence: an indicator enriched from several feeds (STIX/TAXII, abuse lists, CVE/KEV/EPSS files), sources named",
+        "planned",
+    ),
+    Row("U09", "SIEM search: natural fields over stored events (OCSF/ECS), bounded", "planned"),
+    Row(
+        "U10",
+        "Incident response: tickets and playbooks with approval gates, isolation and quarantine actions dry-run first, everything audited",
+        "planned",
+    ),
+    Row(
+        "U11",
+        "ChatOps: policy questions, permission checks, credential reset with approval, for the asking user's own rights only",
+        "planned",
+    ),
+    Row(
+        "U12",
+        "Compliance: live configuration compared with control documents found by retrieval, gaps with evidence",
+        "planned",
+    ),
+    Row(
+        "U13",
+        "Documents: ingestion and hybrid retrieval (full text and vectors) with sources, so retrieval and tools answer together",
+        "planned",
+    ),
+    Row(
+        "U14",
+        "Detections: search over Sigma rules by meaning, log source and ATT&CK technique; conversion to query languages by the ecosystem's own library",
+        "planned",
+    ),
+    Row(
+        "U15",
+        "Defence knowledge: look up countermeasures for AI threats, checklists (AIDEFEND-like, OWASP, ATLAS)",
+        "planned",
+    ),
+    Row("U16", "Code execution in a sandbox with no network, bounded time and memory, files in and out", "planned"),
+    Row(
+        "U17",
+        "Mail: search, read, send with approval and recipient allow-list, against a real SMTP/IMAP server",
+        "planned",
+    ),
+    Row("U18", "Endpoint query (osquery-like tables of a host) and isolation, read apart from act", "planned"),
+    Row(
+        "C01",
+        '"What is the threat level for our mail gateway right now?": the right server found, permission checked, live answer',
+        "planned",
+    ),
+    Row(
+        "C02",
+        '"Investigate this suspicious mail and open a ticket if it is malicious": analyse, enrich, decide, ticket by approval',
+        "planned",
+    ),
+    Row(
+        "C03",
+        "Phishing campaign: detect, correlate, find affected users, quarantine with approval, full trail",
+        "planned",
+    ),
+    Row(
+        "C04",
+        '"What does our retention policy say, and how many logs do we keep?": retrieval and live query in one answer',
+        "planned",
+    ),
+    Row(
+        "C05",
+        '"Find detections for credential dumping in Windows security logs": five rules from a detection library',
+        "planned",
+    ),
+    Row(
+        "H01",
+        "`douane chat`: a host with any OpenAI-compatible or Anthropic endpoint, many servers, consent, approvals shown in the terminal, prompts the user picks, resources the application attaches, transcript",
+        "planned",
+    ),
+    Row("H02", "Sampling served under the host's control: shown, editable, refusable, budgeted", "planned"),
+    Row(
+        "H03",
+        "Works under LangChain, LlamaIndex, CrewAI, BeeAI, OpenAI Agents, Pydantic AI, Google ADK, Claude Desktop and Code, Cursor, VS Code, Continue: connection shown by running the real client libraries where they can run offline",
+        "planned",
+    ),
+    Row(
+        "X01",
+        "Debian-slim image, compose file, Helm chart, systemd unit with watchdog and socket activation",
+        "planned",
+    ),
+    Row(
+        "X02",
+        "TLS in front (own certificate, reload without restart) and behind (private CA, client certificates)",
+        "planned",
+    ),
+    Row(
+        "X03",
+        "Outbound proxy, custom CA bundle, secret managers (files, environment, keyring, Vault-compatible HTTP)",
+        "planned",
+    ),
+    Row("X04", "Backup, restore and upgrade without loss, each a command and a test; `/healthz`, `/readyz`", "planned"),
+)
+
+
+def page() -> str:
+    """docs/features.md."""
+    shown = sum(row.status == "shown" for row in ROWS)
+    lines = [
+        "# Features",
+        "",
+        f"{shown} of {len(ROWS)} are shown by tests. This page is written by `make docs` from `tests/requirements.py`.",
+    ]
+    for letter, heading in SECTIONS.items():
+        lines += ["", f"## {letter}. {heading}", "", "| id | capability | status | shown by |", "|---|---|---|---|"]
+        for row in ROWS:
+            if row.id[0] == letter:
+                tests = "<br>".join(f"`{test}`" for test in row.tests)
+                title = row.title.replace("|", "\\|")
+                lines.append(f"| {row.id} | {title} | {row.status} | {tests} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
