@@ -78,8 +78,8 @@ def check(answer: dict[str, Any], code: int, name: str) -> None:
     assert answer["error"]["code"] == code, (name, answer)
     message = answer["error"]["message"]
     assert message.startswith("client: "), name
-    assert "Traceback" not in message and "msgspec" not in message and ".py" not in message, name
-    assert "\n" not in message and len(message) < 300, name
+    assert [word for word in ("Traceback", "msgspec", ".py", "\n") if word in message] == [], name
+    assert len(message) < 300, name
 
 
 async def test_every_bad_frame_over_http_is_answered_400_with_its_code(tmp_path: Path) -> None:
@@ -153,14 +153,17 @@ async def test_every_bad_frame_on_a_line_is_answered_and_the_line_goes_on(tmp_pa
 
 
 async def test_a_line_without_an_end_costs_that_client_its_line_only(tmp_path: Path) -> None:
-    async with gateway(tmp_path, {"hostile": hostile()}) as running, stdio(running.world) as bystander:
-        async with stdio(running.world) as line:
-            try:
-                for _ in range(12):
-                    await line.say(b"x" * (1 << 20))
-            except ConnectionError:
-                pass
-            assert text_of(await bystander.call("hostile_echo", text="unharmed")) == "unharmed"
+    async with (
+        gateway(tmp_path, {"hostile": hostile()}) as running,
+        stdio(running.world) as bystander,
+        stdio(running.world) as line,
+    ):
+        try:
+            for _ in range(12):
+                await line.say(b"x" * (1 << 20))
+        except ConnectionError:
+            pass
+        assert text_of(await bystander.call("hostile_echo", text="unharmed")) == "unharmed"
 
 
 async def test_an_id_that_is_open_is_not_opened_twice(tmp_path: Path) -> None:
