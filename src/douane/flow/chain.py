@@ -84,7 +84,7 @@ class Trail:
         self.seen: list[tuple[str, Did, int, str]] = []
         """The steps as the runner notes them; naming them costs more than most of them took."""
         self.notes: dict[str, str | int] = {}
-        """Typed by key: `decision`, `rule`, `policy` (digest), `intent` (leaf index), `attempts`."""
+        """Typed by key: `decision`, `rule`, `policy` (digest), `intent` (leaf index), `attempts`, `shown` (digest of a list)."""
         self.sent = False
         """True once the call was handed towards the peer."""
         self.returned: Outcome | None = None
