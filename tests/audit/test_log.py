@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from douane.audit.checkpoint import Verifier
+from douane.audit.checkpoint import Mark, Verifier
 from douane.audit.entry import Denied, Epoch, Intent, Outcome
 from douane.audit.errors import AuditBusy, AuditError, AuditSealed, LeafRefused, RollbackDetected
 from douane.audit.read import entries, follow, last_index
@@ -25,6 +25,8 @@ from .kit import ORIGIN, ROOMY, calls_in, intent, opened, outcome, signer_in, ve
 
 class HeldLedger(MemoryLedger):
     """Commits wait while the gate is closed: a disk that hangs in fsync."""
+
+    instant = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,6 +86,19 @@ async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() ->
     assert [bundle.n for bundle in ledger.bundles()] == [1, 1, 256, 43]
     assert (log.leaves, log.commits, log.pending) == (301, 4, 0)
     await log.aclose()
+
+
+async def test_an_instant_ledger_takes_each_turn_of_the_loop_as_one_commit_and_needs_no_thread() -> None:
+    ledger = MemoryLedger()
+    log = await opened(ledger)
+    written = [log.write(intent(f"c{n}"), b"x") for n in range(300)]
+    assert not any(future.done() for future in written)
+    await asyncio.sleep(0)
+    assert [future.result() for future in written] == list(range(1, 301))
+    assert [bundle.n for bundle in ledger.bundles()] == [1, 256, 44]
+    assert "audit-committer" not in {thread.name for thread in threading.enumerate()}
+    await log.aclose()
+    assert verified(ledger, live=True).finding is None
 
 
 async def test_a_batch_ends_at_its_bytes_too() -> None:
@@ -162,6 +177,19 @@ async def test_a_row_that_must_be_new_refuses_its_leaf_and_no_other() -> None:
     assert verified(ledger, live=True).open_intents == 3
 
 
+async def test_a_row_that_must_be_new_refuses_its_leaf_and_no_other_at_once_too() -> None:
+    ledger = MemoryLedger()
+    log = await opened(ledger)
+    token = (Row("spent", ("approval-1",), must_be_new=True),)
+    race = [log.write(intent(f"c{n}"), b"x", also=token) for n in range(3)]
+    bystander = log.write(intent("c9"))
+    results = await asyncio.gather(*race, return_exceptions=True)
+    assert [type(result) for result in results] == [int, AlreadyThere, AlreadyThere]
+    assert [results[0], await bystander, log.pending] == [1, 2, 0]
+    await log.aclose()
+    assert verified(ledger, live=True).open_intents == 2
+
+
 async def test_a_cancelled_writer_leaves_the_others_and_its_leaf_alone() -> None:
     ledger = HeldLedger()
     log = await opened(ledger)
@@ -236,7 +264,7 @@ async def test_closing_does_not_wait_for_a_disk_that_hangs() -> None:
     with pytest.raises(AuditSealed):
         await waiting
     ledger.gate.set()
-    assert await asyncio.to_thread(log._writer.join, 5)  # pyright: ignore[reportPrivateUsage]
+    assert await log._writer.ended(5)  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_slow_commit_degrades_and_a_quick_one_mends() -> None:
@@ -275,6 +303,7 @@ async def test_an_error_of_the_store_seals_for_good() -> None:
 
 
 class SmallDisk(MemoryLedger):
+    instant = False
     free: int = 1 << 40
 
     def free_bytes(self) -> int | None:
@@ -304,6 +333,41 @@ async def test_little_space_refuses_calls_but_not_the_outcomes_of_those_sent_and
     await write_call(log, "again")
     await log.aclose()
     assert verified(ledger, live=True).finding is None
+
+
+async def test_a_batch_that_finds_the_disk_full_writes_what_closes_and_refuses_the_rest() -> None:
+    ledger = SmallDisk()
+    log = await opened(ledger, settings=AuditSettings())
+    await log.write(intent("sent"))
+    ledger.free = 1 << 20
+    async with asyncio.timeout(5):
+        while log.state != "sealed":
+            kept, n = list(calls_in(ledger)), log.commits
+            log.enqueue(outcome(f"refused{n}"))
+            results = await asyncio.gather(
+                log.write(intent(f"new{n}")), log.write(outcome(f"new{n}")), return_exceptions=True
+            )
+    assert {type(result) for result in results} == {AuditSealed}
+    assert list(calls_in(ledger)) == kept
+    await log.write(outcome("sent"))
+    ledger.free = 1 << 40
+    await log.aclose()
+    assert verified(ledger, live=True).finding is None
+
+
+async def test_a_signature_that_cannot_be_kept_seals_the_log_of_an_instant_ledger(tmp_path: Path) -> None:
+    signer = signer_in(tmp_path)
+    log = await opened(MemoryLedger(), signer, msgspec.structs.replace(ROOMY, checkpoint_every_s=0.01))
+    signer.mark = Mark(1000, b"r" * 32)
+
+    async def write_until_refused() -> None:
+        for n in range(1 << 30):
+            await write_call(log, f"c{n}")
+
+    with pytest.raises(AuditSealed, match="1000 leaves were signed"):
+        await asyncio.wait_for(write_until_refused(), 5)
+    assert log.state == "sealed"
+    await log.aclose()
 
 
 async def test_a_closed_log_refuses_and_closing_again_is_harmless() -> None:

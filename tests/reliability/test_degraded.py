@@ -97,11 +97,11 @@ async def test_an_upstream_whose_command_appears_is_listed_and_clients_are_told(
         os.rename(made, command)
         assert (await anext(told))["method"] == "notifications/tools/list_changed"
         await line.note_of("notifications/tools/list_changed")
-        for client in (modern, client, line):
-            listed: Message = await client.ask("tools/list")
+        for ear in (modern, client, line):
+            listed: Message = await ear.ask("tools/list")
             assert missing_of(listed) == {}
             assert "late_echo" in names_of(listed)
-            assert text_of(await client.call("late_echo", text="at last")) == "at last"
+            assert text_of(await ear.call("late_echo", text="at last")) == "at last"
 
 
 async def test_an_upstream_that_changes_its_tools_is_listed_anew_and_every_ear_hears_it_once(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ async def test_a_silent_upstream_costs_the_deadline_and_no_more() -> None:
         with pytest.raises(HttpTimeout) as timeout:
             await post(client, stage.origin, in_s=0.2)
         assert timeout.value.sent == "unknown"
-        assert 0.2 <= loop.time() - begun < 0.7
+        assert 0.199 <= loop.time() - begun < 0.7
         await stage.closed.acquire()
 
 

@@ -10,7 +10,7 @@ Times and texts are claims of the gateway; nothing here proves them.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ VERSION = 1
 MAX_LEAF_BYTES = 65_535
 """*Spec:* C2SP tlog-tiles: an entry's length is a u16."""
 
+Does = Literal["opens", "closes", ""]
+"""What a leaf does to its call."""
 Status = Literal["", "ok", "tool_error", "refused", "failed", "cancelled", "unknown"]
 
 
@@ -52,10 +54,14 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
     tool: str = ""
     v: int = 0
 
-    def commit(self, commitment: str, size: int) -> None:
+    does: ClassVar[Does] = "opens"
+
+    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
         """The payload of an intent is what the caller asked."""
         self.args_c = commitment
         self.args_n = size
+        if not keep:
+            self.bare = 1
 
 
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -97,7 +103,9 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How far the trail was unwound, where that is worth a word."""
     v: int = 0
 
-    def commit(self, commitment: str, size: int) -> None:
+    does: ClassVar[Does] = "closes"
+
+    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
         """The payload of a refusal is what was asked; of any other outcome, what was answered."""
         if self.status == "refused":
             self.args_c = commitment
@@ -105,6 +113,8 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
         else:
             self.res_c = commitment
             self.res_n = size
+        if not keep:
+            self.bare = 1
 
 
 class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -122,7 +132,10 @@ class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Root found at the start, hex."""
     v: int = 0
 
-    def commit(self, commitment: str, size: int) -> None:
+    call: ClassVar[str] = ""
+    does: ClassVar[Does] = ""
+
+    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
         raise LeafRefused("an epoch leaf has no payload")
 
 
@@ -140,7 +153,10 @@ class Denied(msgspec.Struct, kw_only=True, omit_defaults=True):
     t: str = ""
     v: int = 0
 
-    def commit(self, commitment: str, size: int) -> None:
+    call: ClassVar[str] = ""
+    does: ClassVar[Does] = ""
+
+    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
         raise LeafRefused("a denied leaf has no payload")
 
 

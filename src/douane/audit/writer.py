@@ -1,35 +1,31 @@
-"""The writer thread: takes what waits, grows the tree, commits, reports.
+"""The writer: gathers leaves, packs them into a batch, has it committed, tells who waits.
 
-One thread touches the ledger; the event loop only puts items into a queue and gets whole batches back.
-Nothing here waits for more work than there is: while one commit is on its way to the disk, the next batch
-gathers by itself.
-
-The thread stops for good at the first fault. It never retries.
+All of it happens on the event loop, and one batch is under way at a time: while it is on its way to the disk, the
+next gathers by itself. Leaves that come while nothing is under way wait for the end of this turn of the loop, so
+that those written in one turn share a commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections import deque
 from collections.abc import Callable
-from hashlib import sha256
-from queue import Empty, SimpleQueue
-from typing import Literal, NamedTuple
+from typing import NamedTuple, ParamSpec
 
 import msgspec
 
-from douane.audit.checkpoint import Mark, Signer, body
+from douane.audit.batch import Batch, Item, claimant, fitting, packed
+from douane.audit.checkpoint import Signer
+from douane.audit.commit import Committer, InstantCommitter, Reports, ThreadCommitter
 from douane.audit.errors import AuditSealed
-from douane.audit.payload import NO_PAYLOAD, packed_entries
-from douane.audit.tree import Frontier
+from douane.audit.payload import NO_PAYLOAD
+from douane.audit.recover import Recovered
+from douane.audit.signing import Signing
 from douane.stores.failpoint import ARMED, failpoint
-from douane.stores.ports import AlreadyThere, Bundle, Ledger, Row, StoredCheckpoint
+from douane.stores.ports import AlreadyThere, Ledger
 
-_IDLE_S = 0.25
-_HOUR_S = 3600
-_SPACE_CHECK_S = 1.0
+P = ParamSpec("P")
+
+LOW_SPACE = "the disk of the audit is nearly full: free some space, calls resume by themselves"
 
 
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,26 +43,11 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_every_s: float = 1.0
 
 
-class Item(msgspec.Struct, gc=False):
-    """A leaf on its way."""
+class Told(NamedTuple):
+    """Whom the writer tells what concerns the log as a whole."""
 
-    future: asyncio.Future[int] | None
-    raw: bytes
-    at_ns: int
-    call: str
-    does: Literal["opens", "closes", ""]
-    """To its call."""
-    payload: bytes | None
-    """As it is stored."""
-    also: tuple[Row, ...]
-
-
-class Reports(NamedTuple):
-    """How the thread tells the loop; each is called in the writer thread."""
-
-    done: Callable[[list[Item], int, float], None]
-    """Batch, index of its first leaf, seconds the commit took."""
-    refused: Callable[[Item, Exception], None]
+    committed: Callable[[int, float], None]
+    """Leaves, and the seconds they took."""
     space: Callable[[bool], None]
     broken: Callable[[Exception], None]
 
@@ -75,224 +56,165 @@ class Writer:
     def __init__(
         self,
         ledger: Ledger,
+        found: Recovered,
         *,
         origin: str,
-        frontier: Frontier,
-        open_intents: dict[str, int],
         signer: Signer | None,
         settings: AuditSettings,
-        reports: Reports,
+        told: Told,
     ) -> None:
-        self.open_intents = open_intents
-        """Call id → index of its intent. Written by the thread alone; the loop may ask whether a call is in
-        it."""
-        self._ledger = ledger
-        self._origin = origin
-        self._frontier = frontier
-        self._signer = signer
+        self.pending = 0
+        self.pending_bytes = 0
+        """Of payload records."""
+        self.waiting_since_s = 0.0
+        """In the loop's time: when what waits began to, or last saw something committed."""
         self._settings = settings
-        self._reports = reports
-        self._pending: deque[Item] = deque()
-        self._taken: list[Item] = []
-        self._taking = threading.Lock()
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._woken = False
+        self._told = told
+        self._frontier = found.frontier
+        self._open_intents = dict(found.open_intents)
+        self._gathered: list[Item] = []
+        self._under_way: Batch | None = None
+        self._low = False
         self._closing = False
         self._halted = False
-        self._low = False
-        self._space_checked_s = float("-inf")
-        self._signed_size = frontier.size
-        self._sign_at_s = 0.0
-        self._replaceable: tuple[int, int] | None = None
-        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._loop = asyncio.get_running_loop()
+        signing = Signing(ledger, signer, origin, found.frontier.size, settings.checkpoint_every_s)
+        self._committer: Committer
+        if ledger.instant:
+            self._committer = InstantCommitter(
+                ledger, signing, found.frontier, Reports(self._committed, self._returned, self._space, told.broken)
+            )
+        else:
+            reports = Reports(
+                self._then_go_on(self._committed),
+                self._then_go_on(self._returned),
+                self._then_go_on(self._space),
+                told.broken,
+            )
+            self._committer = ThreadCommitter(ledger, signing, found.frontier, settings.min_free_bytes, reports)
 
     @property
     def size(self) -> int:
+        """Leaves known to be committed."""
         return self._frontier.size
 
-    # From the loop.
+    def is_open(self, call: str) -> bool:
+        """Whether `call` has an intent, committed or under way, and no outcome."""
+        return call in self._open_intents or (self._under_way is not None and call in self._under_way.opened)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def put(self, item: Item) -> None:
-        self._pending.append(item)
-        if not self._woken:
-            self._woken = True
-            self._wake.put(None)
+    def put(self, item: Item, payload_bytes: int) -> None:
+        if not self.pending:
+            self.waiting_since_s = self._loop.time()
+            self._loop.call_soon(self._go_on)
+        self.pending += 1
+        self.pending_bytes += payload_bytes
+        self._gathered.append(item)
 
     def close(self) -> None:
         """Commit what waits, sign, close the ledger, end. Returns at once."""
         self._closing = True
-        self._wake.put(None)
+        self._go_on()
 
-    def halt(self) -> list[Item]:
-        """Take nothing more, and give back what was not seen to be committed. A commit under way may still
+    def halt(self, reason: str) -> None:
+        """Take nothing more, and refuse what was not seen to be committed. A commit under way may still
         succeed."""
-        with self._taking:
-            self._halted = True
-            waiting = [*self._taken, *self._pending]
-        self._wake.put(None)
-        return waiting
+        self._halted = True
+        waiting = [*(self._under_way.items if self._under_way else ()), *self._gathered]
+        self._gathered.clear()
+        for item in waiting:
+            self._refuse(item, AuditSealed(reason))
+        self._committer.end(sign=False)
 
-    def join(self, timeout_s: float) -> bool:
-        """Whether the thread ended. Blocks."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+    async def ended(self, timeout_s: float) -> bool:
+        return await self._committer.ended(timeout_s)
 
-    # In the thread.
-
-    def _run(self) -> None:
+    def _go_on(self) -> None:
         try:
-            self._work()
-            if not self._halted:
-                self._sign()
+            while self._gathered and self._under_way is None:
+                if self._low:
+                    self._refuse_all_but_closing()
+                else:
+                    self._hand_over()
         except Exception as fault:
-            self._halted = True
-            self._reports.broken(fault)
-        finally:
-            self._ledger.close()
+            self._told.broken(fault)
+        if self._closing and self._under_way is None and not self._halted:
+            self._committer.end(sign=True)
 
-    def _work(self) -> None:
-        while not self._halted:
-            batch = self._take()
-            if batch:
-                self._commit(batch)
-            elif self._closing:
-                return
-            else:
-                self._wait()
-            if time.monotonic() >= self._sign_at_s:
-                self._sign()
-
-    def _wait(self) -> None:
-        if self._frontier.size != self._signed_size:
-            timeout_s = min(_IDLE_S, max(0.0, self._sign_at_s - time.monotonic()))
-        else:
-            timeout_s = _SPACE_CHECK_S if self._low else None
-        try:
-            self._wake.get(timeout=timeout_s)
-        except Empty:
-            self._ledger.tidy(idle=True)
-            self._check_space()
-        self._woken = False
-
-    def _take(self) -> list[Item]:
-        pending = self._pending
-        with self._taking:
-            if self._halted:
-                return []
-            batch = [pending.popleft() for _ in range(min(len(pending), self._settings.max_batch_leaves))]
-            sizes = [len(item.payload) for item in batch if item.payload is not None]
-            if sum(sizes) > self._settings.max_batch_bytes:
-                self._put_back(batch)
-            self._taken = batch
-        return batch
-
-    def _put_back(self, batch: list[Item]) -> None:
-        """Leave in `batch` what just reaches its limit of bytes."""
-        size = 0
-        for at, item in enumerate(batch):
-            size += len(item.payload or b"")
-            if size > self._settings.max_batch_bytes and at:
-                self._pending.extendleft(reversed(batch[at:]))
-                del batch[at:]
-                return
-
-    def _commit(self, batch: list[Item]) -> None:
-        self._check_space()
-        if self._low:
-            batch = self._only_closing(batch)
-        while batch:
-            started_s = time.monotonic()
-            frontier, opened, bundle = self._bundle(batch)
-            also = [row for item in batch for row in item.also]
-            if ARMED:
-                failpoint("audit.before_commit")
+    def _then_go_on(self, step: Callable[P, None]) -> Callable[P, None]:
+        def both(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
-                self._ledger.append(bundle, also)
-            except AlreadyThere as refusal:
-                batch = self._without(refusal, batch)
-                continue
-            if ARMED:
-                failpoint("audit.after_commit")
-                failpoint("audit.before_ack")
-            self._frontier, self.open_intents = frontier, opened
-            self._reports.done(batch, bundle.first, time.monotonic() - started_s)
-            if ARMED:
-                failpoint("audit.after_ack")
-            break
-        self._taken = []
-        self._ledger.tidy(idle=False)
+                step(*args, **kwargs)
+            except Exception as fault:
+                self._told.broken(fault)
+            self._go_on()
 
-    def _bundle(self, batch: list[Item]) -> tuple[Frontier, dict[str, int], Bundle]:
-        first = self._frontier.size
-        leaves = [item.raw for item in batch]
-        hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
-        frontier = self._frontier.copy()
-        frontier.extend(hashes)
-        # Only a row that must be new can send this bundle back, so only then the old state is kept.
-        opened = dict(self.open_intents) if any(item.also for item in batch) else self.open_intents
-        for index, item in enumerate(batch, first):
-            if item.does == "opens":
-                opened[item.call] = index
-            elif item.does == "closes":
-                opened.pop(item.call, None)
-        payloads = [item.payload or NO_PAYLOAD for item in batch]
-        bundle = Bundle(
-            first,
-            len(batch),
-            batch[-1].at_ns,
-            next(iter(opened.values()), frontier.size),
-            frontier.root(),
-            packed_entries(leaves),
-            b"".join(hashes),
-            b"".join(payloads) if any(item.payload for item in batch) else None,
-        )
-        return frontier, opened, bundle
+        return both
 
-    def _without(self, refusal: AlreadyThere, batch: list[Item]) -> list[Item]:
-        at = next(at for at, item in enumerate(batch) if refusal.row in item.also)
-        # The last of several in one batch: the first of them was there first.
-        for later in range(at + 1, len(batch)):
-            if refusal.row in batch[later].also:
-                at = later
-        self._reports.refused(batch[at], refusal)
-        return batch[:at] + batch[at + 1 :]
+    def _hand_over(self) -> None:
+        settings = self._settings
+        items = self._gathered
+        if len(items) > settings.max_batch_leaves or self.pending_bytes > settings.max_batch_bytes:
+            end = fitting(items, settings.max_batch_leaves, settings.max_batch_bytes)
+            items, self._gathered = items[:end], items[end:]
+        else:
+            self._gathered = []
+        self._under_way = batch = packed(items, self._frontier, self._open_intents)
+        self._committer.commit(batch)
 
-    def _only_closing(self, batch: list[Item]) -> list[Item]:
+    def _committed(self, took_s: float) -> None:
+        if ARMED:
+            failpoint("audit.before_ack")
+        batch = self._under_way
+        assert batch is not None
+        self._frontier = batch.frontier
+        for call in batch.closed:
+            self._open_intents.pop(call, None)
+        self._open_intents.update(batch.opened)
+        index = batch.bundle.first
+        for future, *_ in batch.items:
+            if not future.done():
+                future.set_result(index)
+            index += 1
+        self._under_way = None
+        if not self._halted:
+            self._left(len(batch.items), batch.payload_bytes)
+        self._told.committed(len(batch.items), took_s)
+        if ARMED:
+            failpoint("audit.after_ack")
+
+    def _returned(self, refusal: AlreadyThere | None) -> None:
+        batch, self._under_way = self._under_way, None
+        assert batch is not None
+        if self._halted:
+            return
+        items = batch.items
+        if refusal is not None:
+            self._refuse(items.pop(claimant(items, refusal.row)), refusal)
+        self._gathered[:0] = items
+
+    def _space(self, low: bool) -> None:
+        self._low = low
+        self._told.space(low)
+
+    def _refuse_all_but_closing(self) -> None:
         """On a nearly full disk the outcomes of what already left are still written."""
-        kept = [item for item in batch if item.does == "closes" and item.call in self.open_intents]
-        others = [item for item in batch if not (item.does == "closes" and item.call in self.open_intents)]
-        for item in others:
-            self._reports.refused(item, AuditSealed(LOW_SPACE))
-        return kept
+        items, self._gathered = self._gathered, []
+        for item in items:
+            _, _, call, does, _, _, _ = item
+            if does == "closes" and self.is_open(call):
+                self._gathered.append(item)
+            else:
+                self._refuse(item, AuditSealed(LOW_SPACE))
+        if self._gathered:
+            self._hand_over()
 
-    def _check_space(self) -> None:
-        now_s = time.monotonic()
-        if now_s - self._space_checked_s < _SPACE_CHECK_S:
-            return
-        self._space_checked_s = now_s
-        free = self._ledger.free_bytes()
-        low = free is not None and free < self._settings.min_free_bytes
-        if low != self._low:
-            self._low = low
-            self._reports.space(low)
+    def _refuse(self, item: Item, fault: Exception) -> None:
+        future, _, _, _, record, _, _ = item
+        if not future.done():
+            future.set_exception(fault)
+        self._left(1, len(record) if record is not NO_PAYLOAD else 0)
 
-    def _sign(self) -> None:
-        """Keep a checkpoint of what is committed, if there is more than last time."""
-        now_s = time.monotonic()
-        self._sign_at_s = now_s + self._settings.checkpoint_every_s
-        mark = Mark(self._frontier.size, self._frontier.root())
-        if mark.size == self._signed_size:
-            return
-        note = self._signer.sign(mark) if self._signer else body(self._origin, mark)
-        hour = int(now_s) // _HOUR_S
-        # One per hour stays: each second's would be 50 MB a day, and only the newest is asked for.
-        instead_of = self._replaceable[0] if self._replaceable and self._replaceable[1] == hour else None
-        self._ledger.save_checkpoint(StoredCheckpoint(mark.size, note, self._frontier.to_bytes()), instead_of)
-        self._replaceable = (mark.size, hour)
-        self._signed_size = mark.size
-
-
-LOW_SPACE = "the disk of the audit is nearly full: free some space, calls resume by themselves"
+    def _left(self, leaves: int, payload_bytes: int) -> None:
+        self.pending -= leaves
+        self.pending_bytes -= payload_bytes
+        self.waiting_since_s = self._loop.time()

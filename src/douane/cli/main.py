@@ -1,24 +1,20 @@
-"""`douane`: the verbs. Each lives in a module of its name; what is heavy is imported when a verb runs."""
+"""`douane`: the verbs. Each lives in a module of its name, which is imported when it is the one that was asked for."""
 
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from . import allow, audit, call, config, doctor, list_, stdio, up
 from .faults import EXITS, Fault, report
 
-__all__ = ["app", "main"]
+__all__ = ["build", "main"]
 
-app = typer.Typer(
-    name="douane",
-    help="Customs for the Model Context Protocol: a gateway through which every call shows its papers, is inspected,"
-    " and is written down.",
-    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()) + ".",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+_COMMANDS = {name: (name, name) for name in ("up", "stdio", "call", "allow", "doctor")} | {"list": ("list_", "list_")}
+"""Verb → module and function."""
+_GROUPS = ("config", "audit")
+_ORDER = ("up", "stdio", "list", "call", "allow", "doctor", "config", "audit")
 
 
 def _version(wanted: bool) -> None:
@@ -27,28 +23,37 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
-    ] = False,
-) -> None: ...
+def build(asked: str | None = None) -> typer.Typer:
+    """The command line; with `asked`, only that verb, so that nothing else is imported."""
+    app = typer.Typer(
+        name="douane",
+        help="Customs for the Model Context Protocol: a gateway through which every call shows its papers, is"
+        " inspected, and is written down.",
+        epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXITS.items()) + ".",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
 
+    @app.callback()
+    def root(  # pyright: ignore[reportUnusedFunction]
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        ] = False,
+    ) -> None: ...
 
-app.command("up")(up.up)
-app.command("stdio")(stdio.stdio)
-app.command("list")(list_.list_)
-app.command("call")(call.call)
-app.command("allow")(allow.allow)
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.app, name="config")
-app.add_typer(audit.app, name="audit")
+    for verb in (asked,) if asked in _ORDER else _ORDER:
+        if verb in _GROUPS:
+            app.add_typer(import_module(f"{__package__}.{verb}").app, name=verb)
+        else:
+            module, function = _COMMANDS[verb or ""]
+            app.command(verb)(getattr(import_module(f"{__package__}.{module}"), function))
+    return app
 
 
 def main() -> None:
     """The entry point. Every fault ends here, as one message and an exit code."""
     try:
-        app()
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()
     except Fault as fault:
         report(fault)
         sys.exit(fault.code)

@@ -254,7 +254,9 @@ def _policies(config: Config, paths: Paths, here: Path, clock: Callable[[], floa
         return policy.PolicyFiles([here / file for file in config.policy.files], [paths.allowed], clock)
     if not paths.policy.exists():
         paths.config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        paths.policy.write_text(policy.default_policy(), encoding="utf-8")
+        new = paths.policy.with_suffix(".new")
+        new.write_text(policy.default_policy(), encoding="utf-8")
+        new.replace(paths.policy)
     return policy.PolicyFiles([paths.policy], [paths.allowed], clock)
 
 

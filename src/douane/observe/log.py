@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Literal, TextIO
 
-import structlog
+import msgspec
 
 __all__ = ["Sparing", "configure"]
 
 Format = Literal["auto", "console", "json"]
+
+_COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 
 
 class _Stream(logging.StreamHandler[TextIO]):
@@ -51,25 +53,32 @@ class Sparing:
             self._left_out += 1
 
 
-def configure(format: Format, level: str, stream: TextIO = sys.stderr) -> None:
+class _Lines(logging.Formatter):
+    """Text of others may stand in a message: control characters never reach the terminal or break a line."""
+
+    def __init__(self, *, as_json: bool, colours: bool) -> None:
+        super().__init__()
+        self._as_json, self._colours = as_json, colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        level, said = record.levelname.lower(), record.getMessage()
+        trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] is not None else ""
+        if self._as_json:
+            line = {"at": at, "level": level, "logger": record.name, "event": said}
+            return msgspec.json.encode(line | ({"trace": trace} if trace else {})).decode()
+        said = "".join(c if c.isprintable() else "·" for c in said)
+        colour = _COLOURS.get(record.levelname, "") if self._colours else ""
+        end = "\x1b[0m" if colour else ""
+        return f"{at} {colour}{level:<7}{end} {record.name}: {said}" + (f"\n{trace}" if trace else "")
+
+
+def configure(format: Format, level: str, stream: TextIO = sys.stderr, *, colours: bool | None = None) -> None:
     """Set up logging for the process. Loggers of all rooms are the standard library's."""
     terminal = stream.isatty()
-    as_json = format == "json" or (format == "auto" and not terminal)
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-    ]
-    last: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if as_json
-        else [structlog.dev.ConsoleRenderer(colors=terminal)]
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
-    )
     handler = _Stream(stream)
-    handler.setFormatter(formatter)
+    as_json = format == "json" or (format == "auto" and not terminal)
+    handler.setFormatter(_Lines(as_json=as_json, colours=terminal if colours is None else colours))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

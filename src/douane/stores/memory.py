@@ -15,6 +15,8 @@ _first = attrgetter("first")
 class MemoryLedger:
     """A Ledger that forgets."""
 
+    instant: bool = True
+
     def __init__(self) -> None:
         self._bundles: list[Bundle] = []
         self._checkpoints: dict[int, StoredCheckpoint] = {}

@@ -4,7 +4,8 @@
 order, and nothing is ever half there. It knows rows and bytes; that they form a Merkle tree is the business
 of `audit`.
 
-A ledger blocks: it is called from one writer thread, never from the event loop.
+A ledger blocks: it is called from one thread of its writer's, never from the event loop. Unless it says that it
+is `instant`.
 """
 
 from __future__ import annotations
@@ -108,6 +109,14 @@ class Reading(Protocol):
 
 class Ledger(Reading, Protocol):
     """The writer's side. One thread at a time; after a StoreFailed every call raises StoreFailed."""
+
+    @property
+    def instant(self) -> bool:
+        """Whether `append` never waits for anything, so that the event loop itself may call it.
+
+        Then `save_checkpoint` may come from another thread at the same time.
+        """
+        ...
 
     def append(self, bundle: Bundle, also: Sequence[Row] = ()) -> None:
         """Make `bundle` and the rows of `also` durable, all or none.

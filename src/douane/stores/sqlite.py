@@ -141,6 +141,8 @@ class SqliteReader(_Queries):
 class SqliteLedger(_Queries):
     """A Ledger in one file. `exclusive` keeps SQLite's shared memory out of use, for a VFS that has none."""
 
+    instant: bool = False
+
     def __init__(self, path: Path, *, vfs: str | None = None, exclusive: bool = False) -> None:
         """Open or create `path` (mode 0600).
 
