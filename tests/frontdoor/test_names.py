@@ -45,7 +45,7 @@ async def test_what_two_upstreams_would_show_under_one_name_is_shown_by_neither_
 
 
 async def test_a_prefix_may_be_empty(tmp_path: Path) -> None:
-    async with gateway(tmp_path / "home", {"w": witness(tmp_path / "seen", prefix="")}) as running:
-        async with http(running) as client:
-            assert set(names_of(await client.ask("tools/list"))) == {"echo", "wait", "release", "work"}
-            assert text_of(await client.call("echo", text="bare")) == "bare"
+    upstreams = {"w": witness(tmp_path / "seen", prefix="")}
+    async with gateway(tmp_path / "home", upstreams) as running, http(running) as client:
+        assert set(names_of(await client.ask("tools/list"))) == {"echo", "wait", "release", "work"}
+        assert text_of(await client.call("echo", text="bare")) == "bare"
