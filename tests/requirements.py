@@ -117,6 +117,7 @@ ROWS = (
             "tests/frontdoor/test_events.py::test_a_closed_connection_cancels_a_call_of_the_stateless_era",
             "tests/frontdoor/test_events.py::test_the_notification_cancels_in_a_session_and_nothing_more_is_said",
             "tests/frontdoor/test_events.py::test_the_notification_cancels_on_a_line",
+            "tests/frontdoor/test_events.py::test_trace_context_reaches_the_server_and_our_envelope_is_our_own",
             "tests/gateway/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
         ),
     ),

@@ -232,3 +232,21 @@ async def test_two_hundred_cancelled_calls_leave_nothing_open(tmp_path: Path, mo
             return [o.status for call in running.world.calls().values() if call.intents for o in call.outcomes]
 
         assert await until(lambda: statuses().count("cancelled") == 200, 2.0)
+
+
+# --- trace context ---
+
+
+@UPSTREAMS
+async def test_trace_context_reaches_the_server_and_our_envelope_is_our_own(
+    tmp_path: Path, mode: tuple[str, ...]
+) -> None:
+    seen = tmp_path / "seen"
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with gateway(tmp_path / "home", {"w": witness(seen, *mode)}) as running, http(running) as client:
+        await client.ask("tools/call", tool("w_echo", {"text": "hello"}), traceparent=trace, tracestate="vendor=1")
+    (call,) = frames(seen, "tools/call")
+    meta = call["params"]["_meta"]
+    assert (meta["traceparent"], meta["tracestate"]) == (trace, "vendor=1")
+    assert meta.get("io.modelcontextprotocol/clientInfo", {"name": "douane"})["name"] == "douane"
+    assert meta.get("io.modelcontextprotocol/clientCapabilities", {}) == {}
