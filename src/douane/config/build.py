@@ -1,6 +1,7 @@
 """From configuration to a running gateway. The one place that knows every room, and which part is which."""
 
 import asyncio
+import errno
 import logging
 import secrets
 import socket
@@ -118,6 +119,11 @@ async def start(
         raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
     except OSError as exc:
         listen = loaded.config.listen
+        if exc.errno == errno.EADDRINUSE:
+            said = (
+                f"port {listen.port} of {listen.host} is in use; stop what listens there, or set listen.port or --port"
+            )
+            raise CannotStart(said) from exc
         raise CannotStart(f"cannot serve on {listen.host}:{listen.port} or write to {paths.data_dir}: {exc}") from exc
 
 
