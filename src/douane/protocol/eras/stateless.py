@@ -148,7 +148,7 @@ def _typed(result: JSON, encoded: bytes | None) -> bytes:
 
 
 def write_event(event: Event, token: rpc.Id | None) -> bytes:
-    """A notification on the stream of the call that asked for it."""
+    """A notification on the stream of the call that asked for it; both eras write it alike."""
     if event.method == "notifications/progress" and token is not None:
         return rpc.write_notification(event.method, {**event.params, "progressToken": token})
     return rpc.write_notification(event.method, event.params)
