@@ -62,7 +62,7 @@ lint: venv ## Style and types
 	$(BIN)/basedpyright
 
 check: lint ## Under a minute: style, types, architecture, unit tests
-	$(PYTEST) -m "not slow and not counterpart"
+	$(PYTEST) -m "not slow and not counterpart" --ignore=tests/reliability --ignore=tests/frontdoor
 
 counterparts: $(OLDER)/.ready $(CLIENTS)/node_modules/.ready ## The servers and clients others wrote, for the tests
 

@@ -297,6 +297,10 @@ class LineClient:
     async def note(self, method: str, params: Message | None = None) -> None:
         await self.say(json.dumps({"jsonrpc": "2.0", "method": method, "params": params or {}}).encode())
 
+    def close(self) -> None:
+        """The client has said all it will."""
+        self._in.close()
+
     async def ended(self) -> int:
         """The exit code, once the rest of what it says has been read."""
         async with asyncio.timeout(BOUND_S):
@@ -321,7 +325,7 @@ async def stdio(world: World) -> AsyncIterator[LineClient]:
     try:
         yield client
     finally:
-        client._in.close()
+        client.close()
         try:
             await client.ended()
         except TimeoutError:

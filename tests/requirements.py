@@ -35,27 +35,55 @@ ROWS = (
         "P01",
         "JSON-RPC 2.0 requests, responses, errors, notifications; batches where 2025-03-26 requires them; ids of both types; strict about duplicate keys, depth, size, numbers",
         "planned",
+        (
+            "tests/frontdoor/test_bad_frames_client.py::test_every_bad_frame_over_http_is_answered_400_with_its_code",
+            "tests/frontdoor/test_bad_frames_client.py::test_every_bad_frame_on_a_line_is_answered_and_the_line_goes_on",
+            "tests/frontdoor/test_bad_frames_upstream.py::test_an_answer_that_is_none_fails_its_own_call_in_time",
+        ),
     ),
     Row(
         "P02",
         "All five revisions as server and as client; version negotiation both ways; dual-era servers and clients",
         "planned",
+        (
+            "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
+            "tests/frontdoor/test_sessions.py::test_initialize_settles_on_what_both_speak",
+            "tests/gateway/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
+        ),
     ),
     Row(
         "P03",
         "stdio transport, server and client: framing, stderr, shutdown ladder, noise tolerated and counted",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
+            "tests/frontdoor/test_stdio_end.py::test_a_pipe_gets_all_its_answers_after_its_end",
+            "tests/reliability/test_upstreams.py::test_garbage_on_stdout_costs_nothing_and_a_line_without_end_costs_the_child",
+            "tests/reliability/test_upstreams.py::test_a_child_that_floods_its_stderr_is_drained_and_holds_up_nobody_else",
+            "tests/reliability/test_shutdown.py::test_after_sigterm_no_process_of_any_shape_is_left",
+        ),
     ),
     Row("P04", "HTTP+SSE transport (2024-11-05), server and client", "planned"),
     Row(
         "P05",
         "Streamable HTTP, server and client, legacy (sessions, GET stream, resumability with Last-Event-ID) and modern (stateless POST, required Mcp-* headers, header/body match)",
         "planned",
+        (
+            "tests/frontdoor/test_http_hostile.py::test_headers_that_do_not_mirror_the_body_are_refused_with_their_code",
+            "tests/frontdoor/test_sessions.py::test_a_session_ends_with_delete_and_is_then_unknown",
+            "tests/frontdoor/test_sessions.py::test_the_newest_revision_has_no_session_no_get_and_no_delete",
+            "tests/frontdoor/test_sessions.py::test_a_second_ear_takes_over_from_the_first",
+        ),
     ),
     Row(
         "P06",
         "Tools: list with paging and deterministic order, call, structured output, all content types, annotations, list_changed, x-mcp-header",
         "planned",
+        (
+            "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
+            "tests/reliability/test_degraded.py::test_an_upstream_that_changes_its_tools_is_listed_anew_and_every_ear_hears_it_once",
+            "tests/gateway/test_view.py::test_pages_follow_each_other_without_gap_or_repetition",
+        ),
     ),
     Row(
         "P07",
@@ -71,9 +99,28 @@ ROWS = (
     Row(
         "P10",
         "Capability negotiation, per session (legacy) and per request (modern); nothing used that was not declared",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_bad_frames_upstream.py::test_a_server_that_asks_back_gets_no_capability_and_the_client_no_question",
+            "tests/gateway/test_crawl.py::test_a_list_it_does_not_declare_is_not_asked_for",
+            "tests/frontdoor/test_bad_frames_client.py::test_an_envelope_that_is_none_is_refused_with_its_code",
+        ),
     ),
-    Row("P11", "Progress, cancellation, logging, ping, trace context in _meta", "planned"),
+    Row(
+        "P11",
+        "Progress, cancellation, logging, ping, trace context in _meta",
+        "shown",
+        (
+            "tests/frontdoor/test_events.py::test_progress_comes_in_order_under_the_callers_token_and_before_the_answer",
+            "tests/frontdoor/test_events.py::test_progress_and_answers_pass_on_lines_of_both_eras",
+            "tests/frontdoor/test_events.py::test_log_messages_reach_the_caller_that_wants_them_from_its_level_up",
+            "tests/frontdoor/test_events.py::test_a_closed_connection_cancels_a_call_of_the_stateless_era",
+            "tests/frontdoor/test_events.py::test_the_notification_cancels_in_a_session_and_nothing_more_is_said",
+            "tests/frontdoor/test_events.py::test_the_notification_cancels_on_a_line",
+            "tests/frontdoor/test_events.py::test_trace_context_reaches_the_server_and_our_envelope_is_our_own",
+            "tests/gateway/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
+        ),
+    ),
     Row(
         "P12", "Tasks extension (SEP-2663); legacy experimental tasks as far as they can be served honestly", "planned"
     ),
@@ -123,6 +170,11 @@ ROWS = (
         "G01",
         "One endpoint in front of many upstreams (stdio children, HTTP+SSE, Streamable HTTP), served over Streamable HTTP, HTTP+SSE and stdio (`douane stdio`, for clients that launch a command), federated lists, namespacing, virtual servers, tool renaming, hiding and description overrides, names within 64 characters",
         "planned",
+        (
+            "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
+            "tests/frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",
+            "tests/frontdoor/test_names.py::test_what_two_upstreams_would_show_under_one_name_is_shown_by_neither_and_named",
+        ),
     ),
     Row(
         "G02",
@@ -132,17 +184,35 @@ ROWS = (
     Row(
         "G03",
         "One dead, slow or hostile upstream never spoils the others: degraded lists say which server is missing and why",
-        "planned",
+        "shown",
+        (
+            "tests/reliability/test_degraded.py::test_one_dead_upstream_of_many_costs_nothing_but_its_own_tools",
+            "tests/reliability/test_degraded.py::test_the_gap_is_named_to_clients_of_every_door_and_era",
+            "tests/reliability/test_upstreams.py::test_one_stalled_upstream_holds_up_nobody_else",
+            "tests/reliability/test_degraded.py::test_an_upstream_whose_command_appears_is_listed_and_clients_are_told",
+        ),
     ),
     Row(
         "G04",
         "Upstream processes: on-demand start, start storms bounded, restart with backoff, idle stop, no orphan or zombie ever",
-        "planned",
+        "shown",
+        (
+            "tests/reliability/test_upstreams.py::test_fifty_first_calls_at_once_start_one_child",
+            "tests/reliability/test_upstreams.py::test_fifty_calls_at_once_wake_one_child_that_slept",
+            "tests/reliability/test_upstreams.py::test_a_child_that_never_serves_is_tried_with_growing_pauses_and_leaves_no_descriptor",
+            "tests/gateway/test_upstream.py::test_one_that_nobody_uses_is_stopped_and_started_again_on_demand",
+            "tests/reliability/test_shutdown.py::test_after_sigterm_no_process_of_any_shape_is_left",
+            "tests/reliability/test_shutdown.py::test_after_sigkill_no_process_of_any_shape_is_left",
+        ),
     ),
     Row(
         "G05",
         "Circuit breakers, deadlines, retry with exponential backoff and jitter only of what was not sent or what the operator marked idempotent, graceful fallback the model can read",
         "planned",
+        (
+            "tests/reliability/test_upstreams.py::test_a_call_that_hangs_ends_at_its_deadline_and_the_server_is_told",
+            "tests/reliability/test_upstreams.py::test_a_tool_that_dies_after_its_effect_had_it_once",
+        ),
     ),
     Row(
         "G06",
@@ -176,6 +246,10 @@ ROWS = (
         "I01",
         "OAuth 2.1 resource server: protected-resource metadata, JWT by JWKS (RS, ES, EdDSA), audience and issuer checked, 401/403 with scopes to step up; API keys; mTLS at a proxy; loopback development mode with a token, never open",
         "planned",
+        (
+            "tests/frontdoor/test_http_hostile.py::test_nobody_comes_in_without_the_token_and_the_audit_holds_one_leaf_a_second",
+            "tests/frontdoor/test_sessions.py::test_a_session_is_no_credential",
+        ),
     ),
     Row(
         "I02",
@@ -191,6 +265,7 @@ ROWS = (
         "I04",
         "Policy over the full context: principal, groups, tenant, client, server, tool, arguments, labels, time, risk, prompt digest and purpose where the host gives them, target system behind the tool; unknown means refused; explained; the same rule hides in lists what it refuses in calls",
         "planned",
+        ("tests/cli/test_verbs.py::test_a_refusal_names_the_command_that_allows_it_and_that_command_does",),
     ),
     Row(
         "I05",
@@ -292,11 +367,18 @@ ROWS = (
         "O01",
         "Every call in an audit log before it is sent and before its answer is returned: who, which client, tool, arguments (committed, masked), decision and why, result, duration, correlation ids from prompt to downstream; no audit, no call",
         "planned",
+        (
+            "tests/reliability/test_kill.py::test_what_was_answered_before_any_of_25_kills_is_in_the_audit",
+            "tests/reliability/test_no_audit_no_call.py::test_a_call_whose_intent_cannot_be_written_is_denied_in_time_and_never_sent",
+            "tests/reliability/test_no_audit_no_call.py::test_an_answer_that_cannot_be_recorded_is_withheld_and_closed_as_unknown_at_the_next_start",
+            "tests/cli/test_verbs.py::test_what_was_done_is_read_and_proved",
+        ),
     ),
     Row(
         "O02",
         "Tamper-evident: Merkle tree, signed checkpoints in open formats, offline verifier, receipts; erasure of personal data without breaking it",
         "planned",
+        ("tests/reliability/test_no_audit_no_call.py::test_a_log_that_was_rolled_back_is_refused",),
     ),
     Row("O03", "SIEM: OCSF, ECS, CEF, LEEF and JSON lines to file, syslog, OTLP and HTTP", "planned"),
     Row(
@@ -323,6 +405,12 @@ ROWS = (
         "O08",
         "Command line for all of it, with progress, colours that can be turned off, JSON output and shell completion",
         "planned",
+        (
+            "tests/cli/test_verbs.py::test_lists_are_for_people_and_for_programs",
+            "tests/cli/test_verbs.py::test_errors_of_the_command_line_have_their_codes",
+            "tests/cli/test_verbs.py::test_settings_say_where_they_were_said",
+            "tests/cli/test_verbs.py::test_the_doctor_finds_a_running_gateway_well",
+        ),
     ),
     Row(
         "O09",
@@ -459,7 +547,15 @@ ROWS = (
         "Outbound proxy, custom CA bundle, secret managers (files, environment, keyring, Vault-compatible HTTP)",
         "planned",
     ),
-    Row("X04", "Backup, restore and upgrade without loss, each a command and a test; `/healthz`, `/readyz`", "planned"),
+    Row(
+        "X04",
+        "Backup, restore and upgrade without loss, each a command and a test; `/healthz`, `/readyz`",
+        "planned",
+        (
+            "tests/reliability/test_degraded.py::test_one_dead_upstream_of_many_costs_nothing_but_its_own_tools",
+            "tests/reliability/test_no_audit_no_call.py::test_a_call_whose_intent_cannot_be_written_is_denied_in_time_and_never_sent",
+        ),
+    ),
 )
 
 

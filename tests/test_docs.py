@@ -59,3 +59,11 @@ def test_the_interceptor_of_the_docs_is_as_short_as_they_say_and_quoted_as_it_is
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    rows = [line for line in (DOCS / "security.md").read_text().splitlines() if line.startswith("| ")][2:]
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row)
+        assert named, row
+        assert all((DOCS.parent / path).is_file() for path in named), row

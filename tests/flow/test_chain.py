@@ -1,7 +1,7 @@
 """The chain keeps the promises, not its interceptors: order, failing closed, onward once, and the whole trail."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -125,6 +125,13 @@ async def twice(call: Call, onward: Onward) -> Outcome:
     return await onward(call)
 
 
+async def raising_later(call: Call, trail: Trail) -> Call:
+    return raising()
+
+
+async def forgetting(call: Call, trail: Trail) -> Any: ...
+
+
 async def nothing(call: Call, onward: Onward) -> Any:
     await onward(call)
 
@@ -133,6 +140,8 @@ FAULTY: dict[str, Interceptor] = {
     "check raises": Gate("bad", Stage.GUARD, raising),
     "check forgets to return": Gate("bad", Stage.GUARD, lambda _: None),  # type: ignore[arg-type,return-value]
     "check says yes instead of a call": Gate("bad", Stage.GUARD, lambda _: True),  # type: ignore[arg-type,return-value]
+    "hold raises": Gate("bad", Stage.GUARD, hold=raising_later),
+    "hold forgets to return": Gate("bad", Stage.GUARD, hold=forgetting),
     "note raises": Gate("bad", Stage.GUARD, lambda c: c, note=raising),
     "review raises": Gate("bad", Stage.GUARD, None, raising),
     "review forgets to return": Gate("bad", Stage.GUARD, None, lambda *_: None),  # type: ignore[arg-type,return-value]
@@ -156,7 +165,14 @@ async def test_a_control_that_fails_refuses_the_call_wherever_it_failed(
 
 
 @pytest.mark.parametrize(
-    "what", ["check raises", "check forgets to return", "check says yes instead of a call", "wrap raises before"]
+    "what",
+    [
+        "check raises",
+        "check forgets to return",
+        "check says yes instead of a call",
+        "hold raises",
+        "wrap raises before",
+    ],
 )
 async def test_a_control_that_fails_before_the_call_lets_nothing_through(what: str) -> None:
     reached: list[Call] = []
@@ -246,6 +262,23 @@ async def test_a_cancelled_call_has_a_whole_trail() -> None:
     assert ears.trail.sent
 
 
+async def test_a_call_cancelled_while_a_gate_holds_it_goes_no_further() -> None:
+    held = asyncio.Event()
+
+    async def hold(call: Call, trail: Trail) -> Call:
+        held.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    ears = Ears()
+    chain = Chain([passing("record"), Gate("intent", Stage.INTENT, hold=hold)], end, dispatches=True)
+    task = asyncio.create_task(chain(CALL, ears.emit))  # type: ignore[arg-type]
+    await held.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert (ears.did(), ears.trail.sent) == ([("intent", "cancelled"), ("record", "cancelled")], False)
+
+
 # --- chains in chains ---
 
 
@@ -304,18 +337,29 @@ HEARS: dict[str, Any] = {
 }
 
 
+def waiting(check: Callable[[Call], Call | Outcome]) -> Callable[[Call, Trail], Awaitable[Call | Outcome]]:
+    async def hold(call: Call, trail: Trail) -> Call | Outcome:
+        await asyncio.sleep(0)
+        return check(call)
+
+    return hold
+
+
 @st.composite
 def interceptors(draw: st.DrawFn) -> Interceptor:
     name, stage = draw(st.sampled_from("abcdef")), draw(st.sampled_from(Stage))
     if draw(st.booleans()):
         checks = CHECKS | {"rewrite": lambda call: marked(call, name)}
         reviews = REVIEWS | {"revise": lambda _, outcome: revised(outcome, name)}
+        check = checks[draw(st.sampled_from(["none", "pass", "rewrite", "pass", "rewrite", "refuse", "raise"]))]
+        waits = check is not None and draw(st.booleans())
         return Gate(
             name,
             stage,
-            checks[draw(st.sampled_from(["none", "pass", "rewrite", "pass", "rewrite", "refuse", "raise"]))],
+            None if waits else check,
             reviews[draw(st.sampled_from(["none", "pass", "revise", "revise", "raise"]))],
             HEARS[draw(st.sampled_from(["none", "none", "pass", "drop", "double", "raise"]))],
+            hold=waiting(check) if waits else None,
         )
     mode = draw(st.sampled_from(["pass", "rewrite", "revise", "refuse", "before", "after"]))
 
@@ -346,6 +390,8 @@ async def naive(stack: list[Interceptor], call: Call, emit: Callable[[Event], No
             return BROKEN
     try:
         got = call if layer.check is None else layer.check(call)
+        if layer.hold is not None:
+            got = await layer.hold(call, Trail(call))
         if not isinstance(got, Call):
             return got
         broke = False

@@ -57,6 +57,24 @@ def nonce_of(call: Recorded) -> str:
     return arguments.get("nonce") or arguments.get("text")
 
 
+@pytest.mark.slow
+@pytest.mark.counterpart
+async def test_what_a_sigterm_under_load_left_unanswered_was_never_begun(tmp_path: Path) -> None:
+    upstreams = {"hostile": hostile(), "time": real("mcp-server-time")}
+    world, load, chance = World(tmp_path, upstreams), Load(), random.Random(7)
+    for _ in range(5):
+        gateway, _ = await start(world)
+        clients = [asyncio.create_task(load.run(gateway, number)) for number in range(CLIENTS)]
+        await asyncio.sleep(chance.uniform(0.2, 0.5))  # the moment is what is drawn, not an event
+        assert await gateway.stop() == 0
+        await asyncio.gather(*clients)
+        assert await world.empty(0.5), world.processes()
+    calls = world.calls()
+    assert {nonce_of(call) for call in calls.values()} == load.acked
+    assert {tuple(o.status for o in call.outcomes) for call in calls.values()} == {("ok",)}
+    assert len(load.acked) > 250
+
+
 async def start(world: World) -> tuple[Gateway, float]:
     """A gateway that is ready, and how long that took it."""
     began_s = time.monotonic()

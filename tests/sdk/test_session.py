@@ -201,9 +201,11 @@ async def test_when_the_server_dies_every_open_call_ends_and_nobody_knows_whethe
         await server.until("tools/call", 20)
         server.drop()
         outcomes = await asyncio.wait_for(asyncio.gather(*tasks), BOUND_S)
-        assert set(map(repr, outcomes)) == {repr(Failed(1502, "upstream: closed by the peer", "unknown"))}
+        assert set(map(repr, outcomes)) == {
+            repr(Failed(1502, "upstream: ended before it answered; it may have run", "unknown"))
+        }
         assert opened.ended.result() == "closed by the peer"
-        assert await run(opened) == Failed(1502, "upstream: closed by the peer", "no")
+        assert await run(opened) == Failed(1502, "upstream: its line is closed, so nothing was sent", "no")
         with pytest.raises(LinkClosed):
             await opened.ask("tools/list", {}, asyncio.get_running_loop().time() + 1)
 

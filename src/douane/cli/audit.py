@@ -76,7 +76,7 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
             body = _short(entry.payload)
             return f"{leaf.t}  intent   {leaf.call[-8:]}  {who} {leaf.method} {leaf.server}/{leaf.tool} [{leaf.rule}] {body}"
         case Outcome():
-            what = f" {leaf.method} {leaf.server}/{leaf.tool}" if leaf.method else ""
+            what = f" {leaf.method}" + (f" {leaf.server}/{leaf.tool}" if leaf.server else "") if leaf.method else ""
             why = f" by {leaf.stage} [{leaf.rule}]" if leaf.status == "refused" else ""
             code = f" ({leaf.code})" if leaf.code else ""
             return f"{leaf.t}  outcome  {leaf.call[-8:]}  {leaf.status}{code}{why}{what} {leaf.took_us / 1000:.1f} ms"
@@ -114,7 +114,7 @@ def verify_(
         document = {"ok": found is None, "leaves": report.leaves, "root": report.root.hex(), "first_bad": bad}
         typer.echo(json.dumps({**document, "checkpoints": report.checkpoints, "key": key or log.vkey}))
     elif found is None:
-        signed = f"{report.checkpoints} signed checkpoints" if key or log.vkey else "no key: signatures not checked"
+        signed = f"{report.checkpoints} checkpoints, signed" if key or log.vkey else "no key: signatures not checked"
         typer.echo(f"ok: {report.leaves} entries, {signed}, root {report.root.hex()}")
     else:
         typer.echo(f"BROKEN at entry {found.index}: {found.reason}")

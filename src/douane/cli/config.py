@@ -37,6 +37,8 @@ def explain_(
 def check(config: ConfigOption = None) -> None:
     """Read the configuration and say all that is wrong with it; exit code 3 then."""
     found = loaded(config)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning.said(found.path)}", err=True)
     typer.echo(f"ok: {found.path} with {len(found.config.upstreams)} upstreams")
 
 

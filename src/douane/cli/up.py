@@ -45,6 +45,8 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
         raise Fault(3, f"the configuration cannot be used\n{exc}") from None
     except CannotStart as exc:
         raise Fault(5, str(exc)) from None
+    for warning in found.warnings:
+        _say(f"douane: warning: {warning.said(found.path)}")
     _greet(found, where, running.http.port, made)
     watching = loop.create_task(_watch_idle(running, idle_exit_s, stop))
     try:

@@ -1,6 +1,7 @@
 """From configuration to a running gateway. The one place that knows every room, and which part is which."""
 
 import asyncio
+import errno
 import logging
 import secrets
 import socket
@@ -118,6 +119,11 @@ async def start(
         raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
     except OSError as exc:
         listen = loaded.config.listen
+        if exc.errno == errno.EADDRINUSE:
+            said = (
+                f"port {listen.port} of {listen.host} is in use; stop what listens there, or set listen.port or --port"
+            )
+            raise CannotStart(said) from exc
         raise CannotStart(f"cannot serve on {listen.host}:{listen.port} or write to {paths.data_dir}: {exc}") from exc
 
 
@@ -254,7 +260,9 @@ def _policies(config: Config, paths: Paths, here: Path, clock: Callable[[], floa
         return policy.PolicyFiles([here / file for file in config.policy.files], [paths.allowed], clock)
     if not paths.policy.exists():
         paths.config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        paths.policy.write_text(policy.default_policy(), encoding="utf-8")
+        new = paths.policy.with_suffix(".new")
+        new.write_text(policy.default_policy(), encoding="utf-8")
+        new.replace(paths.policy)
     return policy.PolicyFiles([paths.policy], [paths.allowed], clock)
 
 

@@ -46,6 +46,8 @@ def _configuration(paths: Paths, config: Path | None, env: Mapping[str, str]) ->
         yield Finding("configuration", "bad", str(exc))
         return
     yield Finding("configuration", "ok", str(config))
+    for warning in loaded.warnings:
+        yield Finding("configuration", "note", warning.said(config))
     for name, upstream in loaded.config.upstreams.items():
         if upstream.command:
             yield _command(name, upstream.command[0], config.parent, upstream.env.get("PATH") or env.get("PATH", ""))

@@ -79,14 +79,20 @@ def _last_lines(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-8:])
 
 
+class _Withdrawn(msgspec.Struct):
+    requestId: int | str | None = None
+
+
 class _Glance(msgspec.Struct):
-    """As much of a frame as tells a question from an answer."""
+    """As much of a frame as tells a question, an answer, and the end of waiting for one."""
 
     id: int | str | None = None
     method: str | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _glance = msgspec.json.Decoder(_Glance).decode
+_withdrawn = msgspec.json.Decoder(_Withdrawn).decode
 
 
 async def bridge(paths: Paths, config: Path | None) -> None:
@@ -102,10 +108,11 @@ async def bridge(paths: Paths, config: Path | None) -> None:
 
 
 class _Pump:
-    """Frames from one link to the other, both ways. It counts questions, to give late answers their time."""
+    """Frames from one link to the other, both ways. It knows what is owed, to give late answers their time."""
 
     def __init__(self, own: Link, gateway: Link) -> None:
-        self._own, self._gateway, self._owed = own, gateway, 0
+        self._own, self._gateway = own, gateway
+        self._owed: dict[int | str, None] = {}
         self._loop = asyncio.get_running_loop()
         self._own_ended: asyncio.Future[None] = self._loop.create_future()
         self._gateway_ended: asyncio.Future[None] = self._loop.create_future()
@@ -123,25 +130,41 @@ class _Pump:
         paid.cancel()
 
     def _up(self, frame: bytes) -> None:
-        if _is_question(frame):
-            self._owed += 1
+        seen = _seen(frame)
+        if seen is not None and seen.method is not None and seen.id is not None:
+            self._owed[seen.id] = None
+        elif seen is not None and seen.method == "notifications/cancelled":
+            self._forgive(seen.params)
         _pass(self._gateway, frame)
 
     def _down(self, frame: bytes) -> None:
         _pass(self._own, frame)
-        if not _is_question(frame, answers=True):
+        seen = _seen(frame)
+        if seen is None or seen.method is not None:
             return
-        self._owed -= 1
-        if self._owed <= 0 and self._own_ended.done():
+        if seen.id is not None:
+            self._owed.pop(seen.id, None)
+        elif self._owed:
+            # The answer to a frame that could not be read names none: most likely it is the newest.
+            self._owed.popitem()
+        if not self._owed and self._own_ended.done():
             self._paid.set()
 
+    def _forgive(self, params: msgspec.Raw) -> None:
+        # A cancelled request is not answered any more.
+        try:
+            id_ = _withdrawn(params).requestId
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return
+        if id_ is not None:
+            self._owed.pop(id_, None)
 
-def _is_question(frame: bytes, *, answers: bool = False) -> bool:
+
+def _seen(frame: bytes) -> _Glance | None:
     try:
-        seen = _glance(frame)
+        return _glance(frame)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
-    return seen.id is not None and (seen.method is None) is answers
+        return None
 
 
 def _pass(link: Link, frame: bytes) -> None:

@@ -21,6 +21,12 @@ class Problem(NamedTuple):
     message: str
     remedy: str = ""
 
+    def said(self, path: Path) -> str:
+        """One line: `file:line: where: what; the remedy`."""
+        line = f":{self.line}" if self.line else ""
+        where = f"{self.where}: " if self.where else ""
+        return f"{path}{line}: {where}{self.message}" + (f"; {self.remedy}" if self.remedy else "")
+
 
 class ConfigError(Exception):
     """The file cannot be used; `problems` says all that is wrong with it."""
@@ -30,12 +36,8 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """One line a problem: `file:line: where: what; the remedy`."""
-        return [
-            f"{self.path}{f':{p.line}' if p.line else ''}: {p.where + ': ' if p.where else ''}{p.message}"
-            + (f"; {p.remedy}" if p.remedy else "")
-            for p in self.problems
-        ]
+        """One line a problem."""
+        return [problem.said(self.path) for problem in self.problems]
 
 
 def shown(place: Place) -> str:

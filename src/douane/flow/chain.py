@@ -1,7 +1,8 @@
 """The chain: every interceptor a call passes, in one order, under one runner.
 
-An interceptor is a `Gate` (plain functions that look at a call, an outcome or an event) or a `Wrap` (one coroutine
-around the rest, for what must wait). The chain is compiled once: neighbouring gates become one loop.
+An interceptor is a `Gate` (functions that look at a call, an outcome or an event) or a `Wrap` (one coroutine around the
+rest, for what must wait on the way back too). The chain is compiled once: neighbouring gates become one loop, because
+every coroutine between the door and the peer is paid for at each wait.
 
 The runner, not the interceptors, keeps the promises:
 
@@ -12,6 +13,7 @@ The runner, not the interceptors, keeps the promises:
 - the trail is observed, not declared: a stage cannot forget to report.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
@@ -40,7 +42,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_OUTCOMES = (Complete, InputRequired, Deferred, Refused, Failed)
+_OUTCOMES = frozenset({Complete, InputRequired, Deferred, Refused, Failed})
 Did = Literal["passed", "rewrote", "answered", "refused", "revised", "broke", "cancelled"]
 
 
@@ -74,16 +76,23 @@ class Step(NamedTuple):
 class Trail:
     """The story of one call, written by the runner; `notes` holds what stages want the record to say."""
 
-    __slots__ = ("call", "notes", "sent", "steps")
+    __slots__ = ("call", "notes", "returned", "seen", "sent")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         """The call as it last stood."""
-        self.steps: list[Step] = []
+        self.seen: list[tuple[str, Did, int, str]] = []
+        """The steps as the runner notes them; naming them costs more than most of them took."""
         self.notes: dict[str, str | int] = {}
-        """Typed by key: `decision`, `rule`, `policy` (digest), `intent` (leaf index), `attempts`."""
+        """Typed by key: `decision`, `rule`, `policy` (digest), `intent` (leaf index), `attempts`, `shown` (digest of a list)."""
         self.sent = False
         """True once the call was handed towards the peer."""
+        self.returned: Outcome | None = None
+        """What the innermost part of the chain that has ended handed back; how a wrap is judged."""
+
+    @property
+    def steps(self) -> list[Step]:
+        return [Step(*step) for step in self.seen]
 
 
 class Emit:
@@ -106,10 +115,11 @@ Observer = Callable[[Call, Outcome, Trail], None]
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """An interceptor of plain functions, each optional. They must not block.
+    """An interceptor of functions, each optional. They must not block.
 
-    `check` returns the call (perhaps another) or how it ends instead; `review` sees the outcome on its way back and
-    returns the one to hand on; `hear` sees each event and returns it, another one, or None to drop it.
+    `check` returns the call (perhaps another) or how it ends instead; `hold` is a check that waits; `review` sees the
+    outcome on its way back and returns the one to hand on; `hear` sees each event and returns it, another one, or None
+    to drop it.
     """
 
     name: str
@@ -119,6 +129,8 @@ class Gate(msgspec.Struct, frozen=True):
     hear: Callable[[Call, Event], Event | None] | None = None
     note: Callable[[Call, Trail], None] | None = None
     """Called after `check`, whatever it said, to leave notes in the trail."""
+    hold: Callable[[Call, Trail], Awaitable[Call | Outcome]] | None = None
+    """Instead of `check`, for what must wait before the call goes on; leaves its notes itself."""
 
 
 class Wrap(msgspec.Struct, frozen=True):
@@ -137,32 +149,30 @@ Interceptor = Gate | Wrap
 class Onward:
     """The rest of the chain, as one wrap sees it."""
 
-    __slots__ = ("_next", "_repeats", "_result", "_seen", "emit")
+    __slots__ = ("_next", "_repeats", "_seen", "emit")
 
     def __init__(self, next_: Handler, emit: Emit, repeats: bool) -> None:
         self._next, self._repeats = next_, repeats
         self._seen: Call | None = None
-        self._result: Outcome | None = None
         self.emit = emit
 
     @property
     def trail(self) -> Trail:
         return self.emit.trail
 
-    async def __call__(self, call: Call) -> Outcome:
+    def __call__(self, call: Call) -> Awaitable[Outcome]:
         if self._seen is not None and not self._repeats:
             raise RuntimeError("onward called twice")
         self._seen = call
         if call is not self.emit.trail.call:
             self.emit.trail.call = call
-        self._result = await self._next(call, self.emit)
-        return self._result
+        return self._next(call, self.emit)
 
     def observed(self, call: Call, outcome: Outcome) -> Did:
         """What the wrap did, judged from outside."""
-        if self._seen is not None and outcome is self._result:
+        if self._seen is not None and outcome is self.emit.trail.returned:
             return "passed" if self._seen is call else "rewrote"
-        if isinstance(outcome, Refused):
+        if type(outcome) is Refused:
             return "refused"
         return "answered" if self._seen is None else "revised"
 
@@ -182,10 +192,7 @@ class Chain:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.interceptors = tuple(sorted(interceptors, key=lambda i: i.stage))
-        last = self.interceptors[-1] if self.interceptors else None
-        # Gates catch what the end raises; a wrap would be blamed for it.
-        closed = end if isinstance(last, Gate) and not dispatches else _closing(end, dispatches)
-        run = _compile(self.interceptors, closed)
+        run = _compile(self.interceptors, end, dispatches)
         self._run = _observed(run, tuple(observers)) if observers else run
 
     def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
@@ -193,29 +200,20 @@ class Chain:
         return self._run(call, emit)
 
 
-def _compile(interceptors: Sequence[Interceptor], end: Handler) -> Handler:
-    run, gates = end, list[Gate]()
+def _compile(interceptors: Sequence[Interceptor], end: Handler, dispatches: bool) -> Handler:
+    run: Handler | None = None
+    gates: list[Gate] = []
     for interceptor in reversed(interceptors):
         if isinstance(interceptor, Gate):
             gates.insert(0, interceptor)
             continue
-        if gates:
-            run, gates = _through_gates(gates, run), []
+        # Gates (or, without any, a loop over none) catch what the end raises; a wrap would be blamed for it.
+        if gates or run is None:
+            run = _through_gates(gates, run or end, dispatches=dispatches and run is None)
+            gates = []
         run = _through_wrap(interceptor, run)
-    return _through_gates(gates, run) if gates else run
-
-
-def _closing(end: Handler, dispatches: bool) -> Handler:
-    async def run(call: Call, emit: Emit) -> Outcome:
-        if dispatches:
-            emit.trail.sent = True
-        start = now_ns()
-        try:
-            return await end(call, emit)
-        except Exception as exc:
-            emit.trail.steps.append(Step("end", "broke", now_ns() - start, type(exc).__name__))
-            return _broken("end", call, emit.trail)
-
+    if gates or run is None:
+        run = _through_gates(gates, run or end, dispatches=dispatches and run is None)
     return run
 
 
@@ -237,6 +235,7 @@ def _through_wrap(wrap: Wrap, next_: Handler) -> Handler:
 
     async def run(call: Call, emit: Emit) -> Outcome:
         onward = Onward(next_, emit, repeats)
+        trail = emit.trail
         start = now_ns()
         did, reason = "cancelled", ""
         try:
@@ -244,18 +243,24 @@ def _through_wrap(wrap: Wrap, next_: Handler) -> Handler:
             did = onward.observed(call, outcome)
             if type(outcome) is Refused:
                 reason = outcome.reason
-            return outcome
         except Exception as exc:
             did, reason = "broke", type(exc).__name__
-            return _broken(name, call, emit.trail)
+            outcome = _broken(name, call, trail)
         finally:
-            emit.trail.steps.append(Step(name, did, now_ns() - start, reason))
+            trail.seen.append((name, did, now_ns() - start, reason))
+        trail.returned = outcome
+        return outcome
 
     return run
 
 
-def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
-    checks = tuple((depth, g) for depth, g in enumerate(gates) if g.check is not None)
+def _through_gates(gates: Sequence[Gate], next_: Handler, *, dispatches: bool) -> Handler:
+    """`dispatches`: `next_` hands the call to a peer."""
+    checks = tuple(
+        (depth, g.name, g.check, g.hold, g.note)
+        for depth, g in enumerate(gates)
+        if g.check is not None or g.hold is not None
+    )
     reviews = tuple((depth, g.name, g.review) for depth, g in reversed(tuple(enumerate(gates))) if g.review is not None)
     hears = tuple((g.name, g.hear) for g in reversed(gates) if g.hear is not None)
 
@@ -263,39 +268,47 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
         trail = emit.trail
         outcome: Outcome | None = None
         reached = len(gates)
-        for depth, gate in checks:
-            start = now_ns()
+        start = now_ns()
+        for depth, name, check, hold, note in checks:
             try:
-                got = gate.check(call)  # pyright: ignore[reportOptionalCall]
+                # A gate has one of the two, or it would not be here.
+                got = await hold(call, trail) if check is None else check(call)  # pyright: ignore[reportOptionalCall]
                 if got is not call and not isinstance(got, Call):
                     got = _outcome(got)
-                if gate.note is not None:
-                    gate.note(call, trail)
+                if note is not None:
+                    note(call, trail)
             except Exception as exc:
-                trail.steps.append(Step(gate.name, "broke", now_ns() - start, type(exc).__name__))
-                outcome, reached = _broken(gate.name, call, trail), depth
+                trail.seen.append((name, "broke", now_ns() - start, type(exc).__name__))
+                outcome, reached = _broken(name, call, trail), depth
                 break
+            except asyncio.CancelledError:
+                trail.seen.append((name, "cancelled", now_ns() - start, ""))
+                raise
+            end = now_ns()
             if got is call:
-                trail.steps.append(Step(gate.name, "passed", now_ns() - start))
+                trail.seen.append((name, "passed", end - start, ""))
             elif isinstance(got, Call):
-                trail.steps.append(Step(gate.name, "rewrote", now_ns() - start))
+                trail.seen.append((name, "rewrote", end - start, ""))
                 trail.call = call = got
             else:
                 did, reason = ("refused", got.reason) if type(got) is Refused else ("answered", "")
-                trail.steps.append(Step(gate.name, did, now_ns() - start, reason))
+                trail.seen.append((name, did, end - start, reason))
                 outcome, reached = got, depth
                 break
+            start = end
         if outcome is None:
-            start = now_ns()
+            if dispatches:
+                trail.sent = True
             try:
                 outcome = await (_heard(hears, call, emit, next_) if hears else next_(call, emit))
             except Exception as exc:
-                trail.steps.append(Step("end", "broke", now_ns() - start, type(exc).__name__))
+                trail.seen.append(("end", "broke", now_ns() - start, type(exc).__name__))
                 outcome = _broken("end", call, trail)
         # Only the gates that let the call through see its outcome, the innermost first.
         for depth, name, review in reviews:
             if depth < reached:
                 outcome = _reviewed(name, review, call, outcome, trail)
+        trail.returned = outcome
         return outcome
 
     return run
@@ -303,7 +316,7 @@ def _through_gates(gates: Sequence[Gate], next_: Handler) -> Handler:
 
 def _outcome(returned: Outcome) -> Outcome:
     # A function that forgets to return must not pass for one that has no objection.
-    if not isinstance(returned, _OUTCOMES):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if type(returned) not in _OUTCOMES:
         raise TypeError(f"returned {type(returned).__name__}, which is no outcome")
     return returned
 
@@ -317,11 +330,11 @@ def _reviewed(
         if seen is not outcome:
             seen = _outcome(seen)
     except Exception as exc:
-        trail.steps.append(Step(name, "broke", now_ns() - start, type(exc).__name__))
+        trail.seen.append((name, "broke", now_ns() - start, type(exc).__name__))
         return _broken(name, call, trail)
     if seen is not outcome:
         did, reason = ("refused", seen.reason) if type(seen) is Refused else ("revised", "")
-        trail.steps.append(Step(name, did, now_ns() - start, reason))
+        trail.seen.append((name, did, now_ns() - start, reason))
     return seen
 
 
@@ -340,7 +353,7 @@ async def _heard(
                 heard = hear(call, event)
             except Exception as exc:
                 broke = name
-                emit.trail.steps.append(Step(name, "broke", 0, type(exc).__name__))
+                emit.trail.seen.append((name, "broke", 0, type(exc).__name__))
                 logger.exception("interceptor %s broke on an event of call %s", name, call.id)
                 return
             if heard is None:

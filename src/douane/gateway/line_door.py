@@ -17,9 +17,9 @@ from ..protocol.outcome import Refused
 from ..registry.catalog import Kind
 from ..transports.link import Link, LinkClosed
 from ..wire import json, rpc
-from ..wire.codes import INVALID_REQUEST, UPSTREAM_UNAVAILABLE
+from ..wire.codes import INTERNAL_ERROR, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 from .greeted import Greeted
-from .listener import Listener, conversation_of, list_names, new_id
+from .listener import Listener, conversation_of, internal_fault, list_names, new_id
 
 __all__ = ["LineDoor"]
 
@@ -150,11 +150,17 @@ class LineDoor:
 
     async def _serve(self, request: rpc.Request, call: Call, greeted: Greeted | None) -> None:
         token = token_of(request.params)
-        outcome = await self._listener.run(call, lambda event: self._send(stateless.write_event(event, token)))
-        if greeted is None:
-            self._send(stateless.write_outcome(request.id, call, outcome))
-        else:
-            self._send(self._listener.write_older(request.id, call, outcome, greeted.revision))
+        run = self._listener.run if greeted is None else self._listener.run_driven
+        try:
+            outcome = await run(call, lambda event: self._send(stateless.write_event(event, token)))
+            if greeted is None:
+                self._send(stateless.write_outcome(request.id, call, outcome))
+            else:
+                self._send(self._listener.write_older(request.id, call, outcome, greeted.revision))
+        except Exception:
+            # The edge of this task: a fault of ours is still an answer to whoever waits.
+            logger.exception("call %s could not be answered", call.id)
+            self._send(rpc.write_error(request.id, INTERNAL_ERROR, internal_fault(call)))
 
     async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]]) -> None:
         self._send(rpc.write_result(id_, json.encode(await result)))

@@ -15,7 +15,7 @@ from ..protocol.outcome import Complete, Outcome
 from ..registry.catalog import Catalog, Kind
 from ..wire import rpc
 
-__all__ = ["SERVER", "Listener", "conversation_of", "list_names", "new_id"]
+__all__ = ["SERVER", "Listener", "conversation_of", "internal_fault", "list_names", "new_id"]
 
 SERVER = {"name": "douane", "title": "Douane", "version": __version__}
 
@@ -50,6 +50,11 @@ def conversation_of(principal: Principal, place: str) -> str:
 def list_names(kinds: frozenset[Kind]) -> list[str]:
     """What `notifications/<name>/list_changed` calls the lists that changed."""
     return sorted({"resources" if kind == "resourceTemplates" else kind for kind in kinds})
+
+
+def internal_fault(call: Call) -> str:
+    """What a caller is told when a door itself breaks; the log says the rest."""
+    return f"gateway: an internal error; it is in the gateway's log (call {call.id})"
 
 
 class Listener:

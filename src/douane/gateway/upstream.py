@@ -146,13 +146,13 @@ class Upstream:
                     session = await self._open()
             except (CannotConnect, LinkClosed, TimeoutError) as exc:
                 failures += 1
-                await self._rest(failures, str(exc) or "took too long to start")
+                await self._rest(failures, str(exc) or "took too long to start", "it cannot be started")
                 continue
             except Exception:
                 # The edge of this task: were it to end here, callers would wait for a start that never comes.
                 logger.exception("upstream %s could not be started", self.name)
                 failures += 1
-                await self._rest(failures, _OUR_FAULT)
+                await self._rest(failures, _OUR_FAULT, _OUR_FAULT)
                 continue
             try:
                 ended = await self._stay(session)
@@ -168,7 +168,7 @@ class Upstream:
             logger.warning("upstream %s ended: %s", self.name, ended)
             failures = failures + 1 if self._loop.time() - began_s < self.times.steady_s else 0
             if failures:
-                await self._rest(failures, ended)
+                await self._rest(failures, ended, "it ended")
 
     async def _open(self) -> Session:
         async with asyncio.timeout(self.times.start_timeout_s):
@@ -221,13 +221,14 @@ class Upstream:
         unused_s = self._loop.time() - self._last_used_s
         return self._stops_when_idle and not self._calls_open and unused_s >= self.times.idle_stop_s
 
-    async def _rest(self, failures: int, reason: str) -> None:
+    async def _rest(self, failures: int, reason: str, shown: str) -> None:
+        """Wait before the next attempt. Callers see `shown`; `reason` may quote commands and stderr, and is logged."""
         # Jitter: many upstreams that fell together do not come back together.
         pause_s = min(self.times.first_pause_s * 2 ** min(failures - 1, 16), self.times.longest_pause_s)
         pause_s *= random.uniform(0.8, 1.2)
         self._retry_at_s = self._loop.time() + pause_s
-        self.state, self.reason = "down", reason
-        self._catalog.withdraw(self.name, f"down: {reason}")
+        self.state, self.reason = "down", f"{shown}; the gateway's log says why"
+        self._catalog.withdraw(self.name, f"down: {self.reason}")
         self._settle()
         logger.warning("upstream %s is down (%s); next attempt in %.1f s", self.name, reason, pause_s)
         await asyncio.sleep(pause_s)

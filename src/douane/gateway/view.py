@@ -6,6 +6,7 @@ Spec: specification/2026-07-28/server/utilities/pagination.mdx, caching.mdx.
 """
 
 import base64
+import hashlib
 from typing import Any, cast
 
 from ..flow.chain import Emit
@@ -26,7 +27,7 @@ class View:
 
     def __init__(self, catalog: Catalog, *, page_items: int = 1000, ttl_ms: int = 5_000) -> None:
         self._catalog, self._page_items, self._ttl_ms = catalog, page_items, ttl_ms
-        self._kept: dict[tuple[str, int], Complete] = {}
+        self._kept: dict[tuple[str, int], tuple[Complete, str]] = {}
         self._generation = -1
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
@@ -38,8 +39,11 @@ class View:
             return Refused(INVALID_PARAMS, "client: the cursor is not of this list, or the list changed; list again")
         kept = self._kept.get((call.method, start))
         if kept is None:
-            kept = self._kept[call.method, start] = self._page(call.method, start)
-        return kept
+            page = self._page(call.method, start)
+            kept = self._kept[call.method, start] = (page, hashlib.sha256(page.encoded or b"").hexdigest())
+        # What was shown is written down by its digest: a list is large, and the same for everybody until it changes.
+        emit.trail.notes["shown"] = kept[1]
+        return kept[0]
 
     def _page(self, method: str, start: int) -> Complete:
         member = METHODS[method].lists

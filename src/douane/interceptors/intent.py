@@ -7,7 +7,7 @@ a person does not pass.
 from ..audit.entry import Intent
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
-from ..flow.chain import Onward, Stage, Wrap
+from ..flow.chain import Gate, Stage, Trail
 from ..protocol.call import Call
 from ..protocol.outcome import Failed, Outcome, Refused
 from ..wire import json
@@ -16,15 +16,15 @@ from ..wire.codes import AUDIT_UNAVAILABLE, POLICY_DENIED
 __all__ = ["make"]
 
 
-def make(log: AuditLog, *, keep_arguments: bool) -> Wrap:
+def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
     """`keep_arguments`: the arguments themselves are stored beside their commitment, erasable."""
 
-    async def around(call: Call, onward: Onward) -> Outcome:
+    async def hold(call: Call, trail: Trail) -> Call | Outcome:
         if call.asks:
             return Refused(
                 POLICY_DENIED, f"policy: needs an approval that nobody can give here ({call.asks[0].reason})"
             )
-        notes = onward.trail.notes
+        notes = trail.notes
         principal = call.principal
         try:
             leaf = Intent(
@@ -46,6 +46,6 @@ def make(log: AuditLog, *, keep_arguments: bool) -> Wrap:
             return Failed(
                 AUDIT_UNAVAILABLE, f"gateway: the audit log cannot be written, so nothing was sent: {exc}", "no"
             )
-        return await onward(call)
+        return call
 
-    return Wrap("intent", Stage.INTENT, around)
+    return Gate("intent", Stage.INTENT, hold=hold)

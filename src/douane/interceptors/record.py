@@ -37,7 +37,7 @@ def make(log: AuditLog, *, keep_results: bool) -> Wrap:
         try:
             leaf = _leaf(log, trail, outcome, perf_counter_ns() - start)
             keep = keep_results or leaf.status == "refused"
-            await log.write(leaf, _payload(trail.call, outcome), keep=keep)
+            await log.write(leaf, _payload(trail, outcome), keep=keep)
         except AuditError as exc:
             logger.error("call %s cannot be recorded (%s): its answer is withheld", call.id, exc)
             ran = "the call was sent, but" if trail.sent else "nothing was sent, and"
@@ -82,7 +82,7 @@ def _describe(leaf: Leaf, log: AuditLog, call: Call, trail: Trail) -> None:
     leaf.actor = log.actor(principal.subject)
     leaf.tenant, leaf.client = principal.tenant, principal.client
     leaf.server, leaf.tool, leaf.method = call.upstream or "", (call.name or call.target or "")[:1024], call.method
-    leaf.digest = call.digest
+    leaf.digest = call.digest or str(notes.get("shown", ""))
     leaf.decision, leaf.rule = str(notes.get("decision", "")), str(notes.get("rule", ""))
     leaf.policy = str(notes.get("policy", ""))
 
@@ -99,11 +99,13 @@ def _status(outcome: Outcome) -> tuple[Status, int, str]:
             return "ok", 0, ""
 
 
-def _payload(call: Call, outcome: Outcome) -> bytes | None:
+def _payload(trail: Trail, outcome: Outcome) -> bytes | None:
+    if "shown" in trail.notes:
+        return None
     match outcome:
         case Complete(result, encoded):
             return json.encode(result) if encoded is None else encoded
         case Refused():
-            return json.encode(call.params)
+            return json.encode(trail.call.params)
         case _:
             return None

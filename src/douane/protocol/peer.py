@@ -33,7 +33,6 @@ class Stray(msgspec.Struct, frozen=True):
     """A frame that belongs to nothing: an unknown or late id, a broken message. Counted, never fatal."""
 
     reason: str
-    reply: bytes | None = None
 
 
 class Peer(Generic[W]):
@@ -77,10 +76,6 @@ class Peer(Generic[W]):
         self._waiting.clear()
         return left
 
-    def sole_waiter(self) -> W | None:
-        """Whom an unattributed message belongs to, when exactly one call is open."""
-        return next(iter(self._waiting.values())) if len(self._waiting) == 1 else None
-
     def _match(self, answer: rpc.Response | rpc.Error) -> "Answered[W] | Stray":
         waiter = self._waiting.pop(answer.id, None) if type(answer.id) is int else None
         if waiter is None:
@@ -104,4 +99,4 @@ class Peer(Generic[W]):
         if waiter is not None:
             return Answered(waiter, rpc.Error(cast("int", fault.id), fault.code, f"a broken answer: {fault}"))
         self.strays += 1
-        return Stray(str(fault), rpc.write_error(fault.id, fault.code, f"client: {fault}"))
+        return Stray(str(fault))

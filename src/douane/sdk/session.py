@@ -111,7 +111,8 @@ class LineSession:
             self._send(waiter, lambda id_: self._written(id_, call))
         except LinkClosed as exc:
             self._end(str(exc))
-            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
+            logger.info("call %s found the line closed: %s", call.id, exc)
+            return Failed(UPSTREAM_UNAVAILABLE, "upstream: its line is closed, so nothing was sent", "no")
         try:
             answer = await waiter.answer
         except asyncio.CancelledError:
@@ -120,7 +121,8 @@ class LineSession:
         except TimeoutError:
             return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {waiter.allowance_s:g} s", "unknown")
         except LinkClosed as exc:
-            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "unknown")
+            logger.info("call %s was open when the line ended: %s", call.id, exc)
+            return Failed(UPSTREAM_UNAVAILABLE, "upstream: ended before it answered; it may have run", "unknown")
         if self.welcome.era is Era.STATELESS and self._envelope is not None:
             return stateless.read_outcome(answer, call, self._envelope.declared)
         return handshake.read_outcome(answer)

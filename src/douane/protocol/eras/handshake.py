@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ...wire import json, rpc
 from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
-from ..call import JSON, Call, Event, Principal
+from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
 from .differences import strip_result
@@ -23,7 +23,6 @@ __all__ = [
     "read_outcome",
     "read_welcome",
     "write_call",
-    "write_event",
     "write_outcome",
 ]
 
@@ -105,12 +104,6 @@ def _older(code: int, call: Call) -> int:
     if code == INVALID_PARAMS and call.method == "resources/read":
         return RESOURCE_NOT_FOUND
     return INTERNAL_ERROR if -32022 <= code <= -32020 else code
-
-
-def write_event(event: Event, token: rpc.Id | None) -> bytes:
-    if event.method == "notifications/progress" and token is not None:
-        return rpc.write_notification(event.method, {**event.params, "progressToken": token})
-    return rpc.write_notification(event.method, event.params)
 
 
 # --- as a client --------------------------------------------------------------------------------------------------

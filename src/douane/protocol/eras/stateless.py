@@ -122,9 +122,10 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
     match outcome:
         case Complete(result, encoded):
             entry = METHODS.get(call.method)
-            if entry is not None and entry.cacheable and "ttlMs" not in result:
-                # A handshake-era upstream gives no hints: then nobody may keep the answer (utilities/caching.mdx).
-                result, encoded = {**result, "ttlMs": 0, "cacheScope": "private"}, None
+            if entry is not None and entry.cacheable and result.get("cacheScope") != "private":
+                # Without hints nobody may keep the answer, and what an upstream calls public may have been shown to
+                # this principal alone (utilities/caching.mdx:101).
+                result, encoded = {**result, "ttlMs": result.get("ttlMs", 0), "cacheScope": "private"}, None
             return rpc.write_result(id, _typed(result, encoded))
         case InputRequired(asks, state):
             body: dict[str, Any] = {"resultType": "input_required", "inputRequests": asks}
@@ -147,7 +148,7 @@ def _typed(result: JSON, encoded: bytes | None) -> bytes:
 
 
 def write_event(event: Event, token: rpc.Id | None) -> bytes:
-    """A notification on the stream of the call that asked for it."""
+    """A notification on the stream of the call that asked for it; both eras write it alike."""
     if event.method == "notifications/progress" and token is not None:
         return rpc.write_notification(event.method, {**event.params, "progressToken": token})
     return rpc.write_notification(event.method, event.params)
