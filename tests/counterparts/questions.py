@@ -149,6 +149,7 @@ def _of_everything(_: Path) -> list[Question]:
         read(f"{dynamic}/text/7", moment=True),
         read(f"{dynamic}/blob/7", moment=True),
         read(f"{dynamic}/text/none"),
+        read(f"{dynamic}/text/a/b"),
         read("demo://nowhere", own=True),
         prompt("simple-prompt"),
         prompt("args-prompt", city="Paris"),

@@ -150,6 +150,10 @@ def test_errors_are_told_in_the_codes_of_the_era(code: int, method: str, older: 
         assert written(outcome, method) == {"code": older, "message": "why", "data": {"uri": "u"}}
 
 
+def test_an_error_that_names_no_missing_resource_keeps_its_code() -> None:
+    assert written(Failed(-32602, "no such parameter", "yes"), "resources/read")["code"] == -32602
+
+
 @pytest.mark.parametrize("outcome", [InputRequired({"q": {}}), Deferred({"taskId": "t"})])
 def test_what_cannot_be_said_in_this_era_is_said_to_be_so(outcome: Any) -> None:
     assert written(outcome)["code"] == -32603

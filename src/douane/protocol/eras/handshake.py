@@ -92,16 +92,17 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
                 return rpc.write_result(id, json.encode(stripped))
             return rpc.write_result(id, json.encode(result) if encoded is None else encoded)
         case Refused(code, reason, data):
-            return rpc.write_error(id, _older(code, call), reason, data)
+            return rpc.write_error(id, _older(code, data, call), reason, data)
         case Failed(code, message, _, data):
-            return rpc.write_error(id, _older(code, call), message, data)
+            return rpc.write_error(id, _older(code, data, call), message, data)
         case InputRequired() | Deferred():
             # Rounds are driven before they get here (flow/rounds); what is left cannot be said in this era.
             return rpc.write_error(id, INTERNAL_ERROR, "gateway: this call needs a newer revision of the protocol")
 
 
-def _older(code: int, call: Call) -> int:
-    if code == INVALID_PARAMS and call.method == "resources/read":
+def _older(code: int, data: object, call: Call) -> int:
+    # Only the URI in the data tells a missing resource from other invalid parameters (2026-07-28 server/resources.mdx).
+    if code == INVALID_PARAMS and call.method == "resources/read" and json.is_object(data) and "uri" in data:
         return RESOURCE_NOT_FOUND
     return INTERNAL_ERROR if -32022 <= code <= -32020 else code
 
