@@ -2,6 +2,8 @@
 //
 //   client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
 //
+// A call is of a tool unless it has a `method`: `resources/read` (`uri`), `prompts/get` (`name`, `arguments`) or
+// `completion/complete` (`ref`, `argument`, `context`). With `progress`, what a tool tells of its progress is listed.
 // `--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
 import { parseArgs } from "node:util";
 
@@ -46,7 +48,22 @@ async function listed(client, method, key) {
   return items;
 }
 
-async function everything(client, calls, said) {
+function askedFor(client, { method, name, arguments: given, uri, ref, argument, context, progress }, told, during) {
+  switch (method) {
+    case "resources/read":
+      return client.readResource({ uri });
+    case "prompts/get":
+      return client.getPrompt({ name, arguments: given });
+    case "completion/complete":
+      return client.complete({ ref, argument, ...(context && { context: { arguments: context } }) });
+    default:
+      return client.callTool({ name, arguments: given }, ...(progress ? during({ onprogress: news(told) }) : []));
+  }
+}
+
+const news = (told) => ({ progress, total, message }) => told.push([progress, total ?? null, message ?? null]);
+
+async function everything(client, calls, said, during) {
   const capabilities = client.getServerCapabilities() ?? {};
   said.serverInfo = client.getServerVersion();
   said.instructions = client.getInstructions();
@@ -57,13 +74,16 @@ async function everything(client, calls, said) {
     said[name] = result ?? { error };
   }
   said.calls = [];
-  for (const { name, arguments: given } of calls) {
-    said.calls.push({ name, ...(await answered(() => client.callTool({ name, arguments: given }))) });
+  for (const call of calls) {
+    const told = [];
+    const one = await answered(() => askedFor(client, call, told, during));
+    said.calls.push({ method: call.method, name: call.name, ...one, ...(told.length && { progress: told }) });
   }
 }
 
-/** `make(mode)` gives a client; `http(url, headers)` and `stdio(parameters)` give its transports; `version` its revision. */
-export async function answer({ sdk, make, http, stdio, version }) {
+/** `make(mode)` gives a client; `http(url, headers)` and `stdio(parameters)` give its transports; `version` its revision;
+ * `during(options)` is what follows the parameters of a tool call. */
+export async function answer({ sdk, make, http, stdio, version, during = (options) => [options] }) {
   const said = { sdk };
   const { url, token, mode, command, calls } = asked(process.argv.slice(2));
   const transport =
@@ -74,7 +94,7 @@ export async function answer({ sdk, make, http, stdio, version }) {
   try {
     await client.connect(transport);
     said.protocolVersion = version(client, transport);
-    await everything(client, calls, said);
+    await everything(client, calls, said, during);
   } catch (error) {
     said.error = fault(error);
     process.exitCode = 1;

@@ -2,6 +2,8 @@
 
     client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
 
+A call is of a tool unless it has a `method`: `resources/read` (`uri`), `prompts/get` (`name`, `arguments`) or
+`completion/complete` (`ref`, `argument`, `context`). With `progress`, what a tool tells of its progress is listed.
 `--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
 Runs in either of the two environments, so it imports nothing but the standard library.
 """
@@ -19,6 +21,9 @@ LISTS = (
     ("resourceTemplates", "resources", "list_resource_templates", "resourceTemplates"),
     ("prompts", "prompts", "list_prompts", "prompts"),
 )
+
+Refer = Callable[[dict[str, Any]], Any]
+"""Makes the reference of a completion."""
 
 
 def asked(argv: list[str]) -> argparse.Namespace:
@@ -68,8 +73,30 @@ async def listed(client: Any, method: str, key: str, page_by: Callable[[str | No
             return items
 
 
+async def asked_for(client: Any, call: dict[str, Any], refer: Refer, progress: list[Any]) -> Any:
+    """What the client returns for one of the calls."""
+
+    async def tell(*news: Any) -> None:
+        progress.append(list(news))
+
+    match call.get("method", "tools/call"):
+        case "resources/read":
+            return await client.read_resource(call["uri"])
+        case "prompts/get":
+            return await client.get_prompt(call["name"], call.get("arguments"))
+        case "completion/complete":
+            return await client.complete(refer(call["ref"]), call["argument"], call.get("context"))
+        case _:
+            told = {"progress_callback": tell} if call.get("progress") else {}
+            return await client.call_tool(call["name"], call.get("arguments"), **told)
+
+
 async def everything(
-    client: Any, calls: list[dict[str, Any]], said: dict[str, Any], page_by: Callable[[str | None], dict[str, Any]]
+    client: Any,
+    calls: list[dict[str, Any]],
+    said: dict[str, Any],
+    page_by: Callable[[str | None], dict[str, Any]],
+    refer: Refer,
 ) -> None:
     """Ask for every list the server declared, then make the calls."""
     for name, capability, method, key in LISTS:
@@ -81,12 +108,13 @@ async def everything(
             said[name] = {"error": fault(exc)}
     said["calls"] = []
     for call in calls:
-        one: dict[str, Any] = {"name": call["name"]}
+        progress: list[Any] = []
+        one: dict[str, Any] = {key: call[key] for key in ("method", "name") if key in call}
         try:
-            one["result"] = plain(await client.call_tool(call["name"], call.get("arguments")))
+            one["result"] = plain(await asked_for(client, call, refer, progress))
         except Exception as exc:
             one["error"] = fault(exc)
-        said["calls"].append(one)
+        said["calls"].append(one | ({"progress": progress} if progress else {}))
 
 
 def answer(sdk: str, talk: Callable[[argparse.Namespace, dict[str, Any]], Awaitable[None]]) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 from asked import answer, everything, plain
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
-from mcp.types import PaginatedRequestParams
+from mcp.types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
+
+
+def refer(ref: dict[str, Any]) -> PromptReference | ResourceTemplateReference:
+    return PromptReference(**ref) if ref["type"] == "ref/prompt" else ResourceTemplateReference(**ref)
 
 
 async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
@@ -26,7 +30,7 @@ async def _talk(transport: AbstractAsyncContextManager[Any], line: argparse.Name
         greeting = plain(await session.initialize())
         said.update({key: greeting.get(key) for key in ("protocolVersion", "serverInfo", "instructions")})
         said["capabilities"] = greeting["capabilities"]
-        await everything(session, line.calls, said, lambda cursor: {"params": PaginatedRequestParams(cursor=cursor)})
+        await everything(session, line.calls, said, lambda cursor: {"params": PaginatedRequestParams(cursor=cursor)}, refer)
 
 
 answer("mcp 1", talk)

@@ -11,6 +11,11 @@ from asked import answer, everything, plain
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.types import PromptReference, ResourceTemplateReference
+
+
+def refer(ref: dict[str, Any]) -> PromptReference | ResourceTemplateReference:
+    return PromptReference(**ref) if ref["type"] == "ref/prompt" else ResourceTemplateReference(**ref)
 
 
 async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
@@ -26,7 +31,7 @@ async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
         said["serverInfo"] = client.server_info and plain(client.server_info)
         said["instructions"] = client.instructions
         said["capabilities"] = plain(client.server_capabilities)
-        await everything(client, line.calls, said, lambda cursor: {"cursor": cursor})
+        await everything(client, line.calls, said, lambda cursor: {"cursor": cursor}, refer)
 
 
 answer("mcp 2", talk)

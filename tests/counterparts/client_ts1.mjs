@@ -17,4 +17,5 @@ await answer({
   http: (url, headers) => new StreamableHTTPClientTransport(url, { requestInit: { headers } }),
   stdio: (parameters) => new Stdio(parameters),
   version: (_client, transport) => transport.protocolVersion,
+  during: (options) => [undefined, options],
 });

@@ -8,7 +8,7 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -269,12 +269,12 @@ class HttpSession:
 
 
 class _Heard:
-    """What the event stream of one exchange says."""
+    """What the event stream of one exchange says. `on_note`: told the notifications, instead of the session."""
 
-    __slots__ = ("_session", "answer")
+    __slots__ = ("_on_note", "_session", "answer")
 
-    def __init__(self, session: HttpSession) -> None:
-        self._session = session
+    def __init__(self, session: HttpSession, on_note: Callable[[rpc.Notification], None] | None = None) -> None:
+        self._session, self._on_note = session, on_note or session.note
         self.answer: Answer | None = None
 
     def on_event(self, event: sse.Event) -> None:
@@ -284,10 +284,7 @@ class _Heard:
         if isinstance(frame, rpc.Response | rpc.Error):
             self.answer = frame
         elif isinstance(frame, rpc.Notification):
-            self.on_note(frame)
-
-    def on_note(self, note: rpc.Notification) -> None:
-        self._session.note(note)
+            self._on_note(frame)
 
 
 class _Exchange(Deadline):
@@ -308,8 +305,7 @@ class _Exchange(Deadline):
 
     def on_event(self, event: sse.Event) -> None:
         if self._stream is None:
-            self._stream = _Heard(self._session)
-            self._stream.on_note = self._on_note
+            self._stream = _Heard(self._session, self._on_note)
         self._stream.on_event(event)
 
     def _on_note(self, note: rpc.Notification) -> None:
