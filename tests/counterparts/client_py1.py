@@ -30,7 +30,9 @@ async def _talk(transport: AbstractAsyncContextManager[Any], line: argparse.Name
         greeting = plain(await session.initialize())
         said.update({key: greeting.get(key) for key in ("protocolVersion", "serverInfo", "instructions")})
         said["capabilities"] = greeting["capabilities"]
-        await everything(session, line.calls, said, lambda cursor: {"params": PaginatedRequestParams(cursor=cursor)}, refer)
+        await everything(
+            session, line.calls, said, lambda cursor: {"params": PaginatedRequestParams(cursor=cursor)}, refer
+        )
 
 
 answer("mcp 1", talk)
