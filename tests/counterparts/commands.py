@@ -107,12 +107,17 @@ CLIENTS: dict[str, Callable[[], list[str]]] = {
 
 def inspector(url: str, token: str, method: str, *more: str) -> list[str]:
     """The official inspector's command line: one request, its result as JSON."""
-    script = _script("inspector", "clients", "launcher", "build", "index.js")
-    return [
-        *script,
-        *("--cli", url, "--transport", "http", "--header", f"Authorization: Bearer {token}"),
-        *("--method", method, *more),
-    ]
+    header = ("--header", f"Authorization: Bearer {token}")
+    return [*_inspector(), url, "--transport", "http", *header, "--method", method, *more]
+
+
+def inspector_by_config(config: Path, server: str, method: str, *more: str) -> list[str]:
+    """The same of a server in a `.mcp.json`."""
+    return [*_inspector(), "--config", str(config), "--server", server, "--method", method, *more]
+
+
+def _inspector() -> list[str]:
+    return [*_script("inspector", "clients", "launcher", "build", "index.js"), "--cli"]
 
 
 def asking(
