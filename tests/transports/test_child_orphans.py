@@ -28,6 +28,8 @@ A_GATEWAY = """
 import asyncio, json, sys
 from douane.transports.child import Command, env_for, spawn
 
+pytestmark = pytest.mark.slow
+
 async def main():
     argv, mark = json.loads(sys.argv[1]), sys.argv[2]
     link = await spawn(Command(tuple(argv), env_for(extra={"DOUANE_TEST_MARK": mark})))

@@ -7,6 +7,8 @@ from http_world import HEAD, alive, exchange, on_both_loops, serving, wire
 
 from douane.transports.http_server import Reply, Request
 
+pytestmark = pytest.mark.slow
+
 CL0 = b"Content-Length: 0\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 

@@ -9,7 +9,8 @@ from ..config.join import CannotJoin, client
 from ..config.permit import Permitted, permit
 from ..sdk.client import ServerError
 from .faults import Fault
-from .place import ConfigOption, config_path, paths
+from .options import ConfigOption
+from .place import config_path, paths
 
 __all__ = ["allow"]
 

@@ -13,7 +13,8 @@ from ..audit.read import Entry, entries, follow, last_index
 from ..audit.verify import Report, verify
 from ..config.evidence import Evidence, NoEvidence, evidence
 from .faults import Fault
-from .place import AsJson, paths
+from .options import AsJson
+from .place import paths
 
 __all__ = ["app"]
 

@@ -11,7 +11,8 @@ from ..config.join import CannotJoin, client
 from ..protocol.call import JSON, Event
 from ..sdk.client import ServerError
 from .faults import Fault
-from .place import AsJson, ConfigOption, config_path, paths
+from .options import AsJson, ConfigOption
+from .place import config_path, paths
 
 __all__ = ["call"]
 

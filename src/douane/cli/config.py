@@ -9,7 +9,8 @@ from rich.table import Table
 
 from ..config.load import explain
 from ..config.model import schema
-from .place import AsJson, ConfigOption, loaded
+from .options import AsJson, ConfigOption
+from .place import loaded
 
 __all__ = ["app"]
 

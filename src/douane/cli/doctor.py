@@ -12,7 +12,8 @@ from ..config.checkup import Finding, findings
 from ..config.join import CannotJoin, client
 from ..config.paths import find_config
 from ..sdk.client import ServerError
-from .place import AsJson, ConfigOption, paths
+from .options import AsJson, ConfigOption
+from .place import paths
 
 __all__ = ["doctor"]
 

@@ -13,7 +13,8 @@ from ..config.join import CannotJoin, client
 from ..protocol.call import JSON
 from ..sdk.client import ServerError
 from .faults import Fault
-from .place import AsJson, ConfigOption, config_path, paths
+from .options import AsJson, ConfigOption
+from .place import config_path, paths
 
 __all__ = ["list_"]
 

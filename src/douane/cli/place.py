@@ -2,26 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ..config.load import ConfigError, Loaded, load
 from ..config.paths import Paths, find_config, paths_for
 from .faults import Fault
 
-__all__ = ["AsJson", "ConfigOption", "config_path", "loaded", "paths"]
-
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="The configuration; else $DOUANE_CONFIG, ./douane.yaml, the user's own.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
+__all__ = ["config_path", "loaded", "paths"]
 
 
 def paths() -> Paths:

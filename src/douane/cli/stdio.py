@@ -4,7 +4,8 @@ import asyncio
 
 from ..config.join import CannotJoin, bridge
 from .faults import Fault
-from .place import ConfigOption, config_path, paths
+from .options import ConfigOption
+from .place import config_path, paths
 
 __all__ = ["stdio"]
 

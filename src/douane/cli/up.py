@@ -1,19 +1,12 @@
 """`douane up`: run the gateway until it is told to stop."""
 
-import asyncio
 import os
-import signal
 import sys
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
-from ..config.build import CannotStart, Running, configure_log, run, start
-from ..config.load import ConfigError, Loaded
-from ..config.paths import Paths
-from .faults import Fault
-from .place import ConfigOption, loaded, paths
+from .options import ConfigOption
 
 __all__ = ["up"]
 
@@ -26,58 +19,8 @@ def up(
     ] = None,
 ) -> None:
     """Run the gateway: read the configuration, open the doors, and serve until Ctrl-C or SIGTERM."""
-    found = loaded(config)
-    if port is not None:
-        listen = replace(found.config.listen, port=port)
-        found = found._replace(config=replace(found.config, listen=listen))
-    configure_log(found.config.log)
-    run(_serve(found, paths(), idle_exit_s))
-
-
-async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        running, made = await start(found, where, os.environ)
-    except ConfigError as exc:
-        raise Fault(3, f"the configuration cannot be used\n{exc}") from None
-    except CannotStart as exc:
-        raise Fault(5, str(exc)) from None
-    for warning in found.warnings:
-        _say(f"douane: warning: {warning.said(found.path)}")
-    _greet(found, where, running.http.port, made)
-    watching = loop.create_task(_watch_idle(running, idle_exit_s, stop))
-    try:
-        await stop.wait()
-    finally:
-        watching.cancel()
-        await asyncio.wait({watching})
-        await running.aclose()
-
-
-async def _watch_idle(running: Running, idle_exit_s: float | None, stop: asyncio.Event) -> None:
-    if idle_exit_s is None:
-        return
-    unused_s, step_s = 0.0, min(1.0, idle_exit_s)
-    while unused_s < idle_exit_s:
-        await asyncio.sleep(step_s)
-        unused_s = 0.0 if running.in_use else unused_s + step_s
-    stop.set()
-
-
-def _greet(found: Loaded, where: Paths, port: int, made: bool) -> None:
-    host, count = found.config.listen.host, len(found.config.upstreams)
-    _say(
-        f"douane: ready at http://{host}:{port}/mcp with {count} upstream{'s' if count != 1 else ''} from {found.path}"
-    )
-    if made:
-        _say(f"douane: a token was made, in {where.token} (only you can read it). It is shown this once:")
-        _say(f"        {where.token.read_text().strip()}")
-    else:
-        _say(f"douane: clients send the token in {where.token}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    line = [sys.executable, "-m", "douane.cli.gateway", "up"]
+    for name, value in (("--config", config), ("--port", port), ("--idle-exit-s", idle_exit_s)):
+        line += [] if value is None else [name, str(value)]
+    sys.stderr.flush()
+    os.execv(sys.executable, line)

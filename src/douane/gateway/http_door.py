@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from ..protocol.call import Call, Event, Principal
+from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
 from ..protocol.outcome import Failed, Outcome, Refused
@@ -28,6 +28,7 @@ __all__ = ["Admit", "HttpDoor", "Turned"]
 logger = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
+_MODERN = MODERN.encode()
 _JSON = encode_headers([(b"content-type", b"application/json")])
 _TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
 _STREAM = encode_headers(
@@ -54,10 +55,12 @@ class HttpDoor:
         self._listener, self._admit, self._sessions, self._limits = listener, admit, sessions, limits
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        """Open calls of the stateless era, by id. Each takes itself off: a callback would be another turn of the loop."""
 
     @property
     def open_calls(self) -> int:
-        return len(self._tasks)
+        return len(self._tasks) + len(self._calls)
 
     def hush(self) -> None:
         """End the streams that only listen: they would hold up a drain, and nothing is owed to them."""
@@ -66,10 +69,11 @@ class HttpDoor:
     async def aclose(self) -> None:
         """Cancel what is still open."""
         self._sessions.close_all()
-        for task in tuple(self._tasks):
+        tasks = (*self._tasks, *self._calls.values())
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        if tasks:
+            await asyncio.wait(tasks)
 
     def __call__(self, request: Request, reply: Reply) -> None:
         try:
@@ -79,7 +83,7 @@ class HttpDoor:
             return
         if request.method == b"POST":
             self._post(request, reply, principal)
-        elif request.headers.get(b"mcp-protocol-version") == MODERN.encode():
+        elif request.headers.get(b"mcp-protocol-version") == _MODERN:
             reply.send(405, ((b"allow", b"POST"),))
         elif request.method == b"GET":
             self._get(request, reply, principal)
@@ -91,8 +95,8 @@ class HttpDoor:
     # --- POST ---
 
     def _post(self, request: Request, reply: Reply, principal: Principal) -> None:
-        kind = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
+        kind = request.headers.get(b"content-type", b"")
+        if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
             reply.send(415, _TEXT, b"client: POST application/json")
             return
         try:
@@ -100,7 +104,7 @@ class HttpDoor:
         except rpc.FrameError as fault:
             reply.send(400, _JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))
             return
-        modern = request.headers.get(b"mcp-protocol-version") == MODERN.encode()
+        modern = request.headers.get(b"mcp-protocol-version") == _MODERN
         if isinstance(frame, rpc.Request):
             if modern or stateless.is_enveloped(frame.params):
                 self._stateless(frame, request, reply, principal)
@@ -126,16 +130,26 @@ class HttpDoor:
         elif call.method == "server/discover":
             self._begin(self._say(reply, frame.id, self._listener.discover(), ()))
         else:
-            task = self._begin(self._serve_stateless(frame, call, reply))
-            reply.gone = lambda: _cancel(task)
+            self._calls[call.id] = self._loop.create_task(self._serve_stateless(frame, call, reply))
+            reply.gone = lambda: self._give_up(call.id)
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
-        stream = _Answer(reply, token_of(frame.params))
+        stream = _Answer(reply, frame.params)
         try:
             outcome = await self._listener.run(call, stream.deliver)
             stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
         except Exception:
             self._broke(frame, call, stream)
+        finally:
+            self._calls.pop(call.id, None)
+
+    def _give_up(self, id_: str) -> None:
+        # Off the table here: a task that is cancelled before its first step never gets to its `finally`.
+        task = self._calls.pop(id_, None)
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.cancel()
 
     def _handshake(self, frame: rpc.Request, request: Request, reply: Reply, principal: Principal) -> None:
         if frame.method == "initialize":
@@ -157,7 +171,7 @@ class HttpDoor:
             task.add_done_callback(lambda _: session.open.pop(frame.id, None))
 
     async def _serve_session(self, frame: rpc.Request, call: Call, reply: Reply, session: ClientSession) -> None:
-        stream = _Answer(reply, token_of(frame.params))
+        stream = _Answer(reply, frame.params)
         try:
             outcome = await self._listener.run_driven(call, stream.deliver)
         except asyncio.CancelledError:
@@ -247,16 +261,17 @@ class HttpDoor:
 class _Answer:
     """How one call is answered: JSON at once, or an event stream from the first event on."""
 
-    __slots__ = ("_open", "_reply", "_token")
+    __slots__ = ("_open", "_params", "_reply")
 
-    def __init__(self, reply: Reply, token: rpc.Id | None) -> None:
-        self._reply, self._token, self._open = reply, token, False
+    def __init__(self, reply: Reply, params: JSON) -> None:
+        """`params` as the caller sent them: they hold its progress token."""
+        self._reply, self._params, self._open = reply, params, False
 
     def deliver(self, event: Event) -> None:
         if not self._open:
             self._reply.open(200, _STREAM)
             self._open = True
-        self._reply.write(sse.encode(stateless.write_event(event, self._token)))
+        self._reply.write(sse.encode(stateless.write_event(event, token_of(self._params))))
 
     def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
         if self._open:
@@ -292,7 +307,3 @@ def _send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool,
     if refusal.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
     reply.send(status, _JSON.plus(*headers) if headers else _JSON, frame)
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()

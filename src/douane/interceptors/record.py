@@ -89,8 +89,8 @@ def _describe(leaf: Leaf, log: AuditLog, call: Call, trail: Trail) -> None:
 
 def _status(outcome: Outcome) -> tuple[Status, int, str]:
     match outcome:
-        case Complete(result):
-            return ("tool_error" if result.get("isError") is True else "ok"), 0, ""
+        case Complete():
+            return ("tool_error" if outcome.result.get("isError") is True else "ok"), 0, ""
         case Refused(code):
             return "refused", code, "no"
         case Failed(code, _, sent):
@@ -103,8 +103,8 @@ def _payload(trail: Trail, outcome: Outcome) -> bytes | None:
     if "shown" in trail.notes:
         return None
     match outcome:
-        case Complete(result, encoded):
-            return json.encode(result) if encoded is None else encoded
+        case Complete():
+            return json.encode(outcome.result) if outcome.encoded is None else outcome.encoded
         case Refused():
             return json.encode(trail.call.params)
         case _:

@@ -11,13 +11,13 @@ from .versions import Era
 
 __all__ = ["METHODS", "Method", "target_of"]
 
-_BOTH = frozenset({Era.HANDSHAKE, Era.STATELESS})
-_OLD = frozenset({Era.HANDSHAKE})
-_NEW = frozenset({Era.STATELESS})
+_BOTH = (Era.HANDSHAKE, Era.STATELESS)
+_OLD = (Era.HANDSHAKE,)
+_NEW = (Era.STATELESS,)
 
 
 class Method(msgspec.Struct, frozen=True):
-    eras: frozenset[Era] = _BOTH
+    eras: tuple[Era, ...] = _BOTH
     target_key: str | None = None
     """The member of `params` that names what the call is about."""
     lists: str | None = None

@@ -1,8 +1,8 @@
 """Small writes of one turn of the event loop, made together at its end.
 
 A write to a loopback or local peer wakes it. When sixteen answers are made one after the other with work between
-them, the peer wakes, reads one, and sleeps again, sixteen times; made back to back they wake it once. Measured at
-sixteen connections: a third of the processor time of a call.
+them, the peer wakes, reads one, and sleeps again, sixteen times; made back to back they wake it once. Measured: 5 % of
+the processor time of a call at 16 connections, 13 % at 64.
 """
 
 import asyncio

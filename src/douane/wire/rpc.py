@@ -35,6 +35,7 @@ Id = str | int
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _RESULT = b',"result":'
+_USUAL = ("jsonrpc", "id", "result")
 _NO_PARAMS: dict[str, Any] = {}
 
 
@@ -120,7 +121,7 @@ def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool)
 
 def _result_bytes(value: dict[str, Any], canonical: bytes, id_: Id, result: dict[str, Any]) -> bytes:
     # Almost every server writes these three members in this order; then the result is a slice of what we encoded.
-    if len(value) == 3 and tuple(value) == ("jsonrpc", "id", "result"):
+    if len(value) == 3 and tuple(value) == _USUAL:
         return canonical[len(_head(id_)) + len(_RESULT) : -1]
     return json.encode(result)
 

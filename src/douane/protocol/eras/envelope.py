@@ -9,7 +9,7 @@ from typing import Any
 from ...wire.codes import INVALID_PARAMS, METHOD_NOT_FOUND
 from ...wire.json import is_object
 from ..call import JSON
-from ..methods import METHODS, Method, target_of
+from ..methods import METHODS, target_of
 from ..outcome import Refused
 from ..versions import Era
 
@@ -35,6 +35,7 @@ SERVER = META + "serverInfo"
 
 _HOP = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL, "progressToken"})
 _FRAME = frozenset({"_meta", "inputResponses", "requestState"})
+_KNOWN = {name: method.params | _FRAME for name, method in METHODS.items()}
 _NOTHING: dict[str, Any] = {}
 
 Body = tuple[dict[str, Any], str | None, JSON]
@@ -49,9 +50,10 @@ def read_body(method: str, params: dict[str, Any], era: Era) -> Body | Refused:
     meta = params.get("_meta", _NOTHING)
     if not is_object(meta):
         return Refused(INVALID_PARAMS, "client: params._meta must be an object")
-    odd = _odd_case(params, entry)
-    if odd:
-        return Refused(INVALID_PARAMS, f'client: the member is spelled "{odd}"')
+    if not params.keys() <= _KNOWN[method]:
+        odd = _odd_case(params, _KNOWN[method])
+        if odd:
+            return Refused(INVALID_PARAMS, f'client: the member is spelled "{odd}"')
     target = target_of(method, params)
     if entry.target_key is not None and target is None:
         return Refused(INVALID_PARAMS, f"client: params.{entry.target_key} must be a string")
@@ -80,18 +82,17 @@ def kept_meta(meta: JSON) -> dict[str, Any]:
 def _without_hop(params: dict[str, Any], meta: JSON) -> dict[str, Any]:
     if params.keys().isdisjoint(_FRAME):
         return params
-    kept = {key: value for key, value in params.items() if key not in _FRAME}
+    kept = params.copy()
+    for key in _FRAME:
+        kept.pop(key, None)
     rest = kept_meta(meta)
     if rest:
         kept["_meta"] = rest
     return kept
 
 
-def _odd_case(params: dict[str, Any], entry: Method) -> str | None:
+def _odd_case(params: dict[str, Any], known: frozenset[str]) -> str | None:
     # Peers that read keys without regard to case would see another value than the one that was judged.
-    extra = params.keys() - entry.params
-    if extra <= _FRAME:
-        return None
     # Full folding: Go's encoding/json reads the long s and the Kelvin sign as s and k.
-    known = {name.casefold(): name for name in entry.params | _FRAME}
-    return next((known[k.casefold()] for k in extra - _FRAME if k.casefold() in known), None)
+    folded = {name.casefold(): name for name in known}
+    return next((folded[key.casefold()] for key in params.keys() - known if key.casefold() in folded), None)

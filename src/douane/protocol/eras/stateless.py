@@ -120,7 +120,8 @@ def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | 
 def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
     """The frame that answers `call`."""
     match outcome:
-        case Complete(result, encoded):
+        case Complete():
+            result, encoded = outcome.result, outcome.encoded
             entry = METHODS.get(call.method)
             if entry is not None and entry.cacheable and result.get("cacheScope") != "private":
                 # Without hints nobody may keep the answer, and what an upstream calls public may have been shown to

@@ -1,0 +1,18 @@
+"""Options that several verbs share."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["AsJson", "ConfigOption"]
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The configuration; else $DOUANE_CONFIG, ./douane.yaml, the user's own.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
