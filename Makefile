@@ -88,6 +88,7 @@ score: venv ## Gather what was measured into docs/scoreboard.md
 
 docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
+	cd tests && ../$(BIN)/python -m counterparts.interop > ../docs/interop.md
 	$(BIN)/python -m bench.score
 
 clean: ## Remove what make has installed or built
