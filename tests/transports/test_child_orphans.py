@@ -24,11 +24,10 @@ SHAPES = {
     "daemon": ((*SERVER, "daemon"), 3),
     "deaf family": ((*SERVER, "deaf", "ignores-eof", "setsid", "daemon", "fork"), 5),
 }
+pytestmark = pytest.mark.slow
 A_GATEWAY = """
 import asyncio, json, sys
 from douane.transports.child import Command, env_for, spawn
-
-pytestmark = pytest.mark.slow
 
 async def main():
     argv, mark = json.loads(sys.argv[1]), sys.argv[2]
@@ -49,7 +48,7 @@ async def test_closing_leaves_nothing_of_the_family(shape: str) -> None:
     async with nothing_left() as mark:
         link = await spawn(Command(argv, env_for(extra={MARK: mark})), eof_grace_s=0.3, term_grace_s=0.3)
         await Ear(link).ask("ping")
-        assert len(marked(mark)) == members
+        assert await until(lambda: len(marked(mark)) == members, 2.0), marked(mark)
         await link.aclose()
         assert marked(mark) == []
 
@@ -80,7 +79,7 @@ def test_the_death_of_the_gateway_leaves_nothing(shape: str, number: int) -> Non
         assert gateway.stdout is not None
         async with asyncio.timeout(10):
             assert await gateway.stdout.readline() == b"ready\n"
-        assert len(marked(mark)) == members
+        assert await until(lambda: len(marked(mark)) == members, 2.0), marked(mark)
         gateway.send_signal(number)
         await gateway.wait()
         assert await until(lambda: not marked(mark), 2.0), marked(mark)
