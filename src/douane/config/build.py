@@ -34,7 +34,7 @@ from ..sdk.http_session import open_http
 from ..sdk.session import Noted, Session
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.sqlite import SqliteLedger
-from ..transports import http_server
+from ..transports import http_client, http_server
 from ..transports.address import Reach, judge
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import HttpClient, Origin
@@ -199,7 +199,9 @@ def _gateway(
 async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: Sequence[HttpClient]) -> Running:
     listen = config.listen
     owner = Principal(_OWNER)
-    unix = await serve_unix(str(paths.socket), lambda link: _serve(gateway, link, owner))
+    unix = await serve_unix(
+        str(paths.socket), lambda link: _serve(gateway, link, owner), max_frame_bytes=config.limits.max_frame_bytes
+    )
     try:
         # A free port has to be had before its names can be: clients send it in Host.
         sock = _any_port(listen.host) if listen.port == 0 else None
@@ -388,7 +390,7 @@ def _by_url(
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
     reach = Reach[upstream.reach.upper()] if upstream.reach is not None else _reach_of(origin.host)
-    client = HttpClient(reach=reach)
+    client = HttpClient(reach=reach, limits=http_client.Limits(max_body_bytes=limits.max_bytes))
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 

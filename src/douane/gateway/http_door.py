@@ -174,15 +174,14 @@ class HttpDoor:
         stream = _Answer(reply, frame.params)
         try:
             outcome = await self._listener.run_driven(call, stream.deliver)
+            answer = self._listener.write_older(frame.id, call, outcome, session.greeted.revision)
+            stream.finish(answer, outcome, modern=False)
         except asyncio.CancelledError:
             # Cancelled by the client: nothing more is said of the call (2025-11-25/basic/utilities/cancellation.mdx).
             stream.abandon()
             raise
         except Exception:
             self._broke(frame, call, stream)
-            return
-        answer = self._listener.write_older(frame.id, call, outcome, session.greeted.revision)
-        stream.finish(answer, outcome, modern=False)
 
     def _broke(self, frame: rpc.Request, call: Call, stream: "_Answer") -> None:
         # The edge of the task: a fault of ours is still an answer to whoever waits.

@@ -4,6 +4,8 @@ It is the last stage but one, so what it writes is what will be sent. A call tha
 a person does not pass.
 """
 
+import logging
+
 from ..audit.entry import Intent
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
@@ -14,6 +16,8 @@ from ..wire import json
 from ..wire.codes import AUDIT_UNAVAILABLE, POLICY_DENIED
 
 __all__ = ["make"]
+
+logger = logging.getLogger(__name__)
 
 
 def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
@@ -43,9 +47,10 @@ def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
             )
             notes["intent"] = await log.write(leaf, json.encode(call.params), keep=keep_arguments)
         except AuditError as exc:
-            return Failed(
-                AUDIT_UNAVAILABLE, f"gateway: the audit log cannot be written, so nothing was sent: {exc}", "no"
-            )
+            # Why may name files of this machine: that is for the log.
+            logger.error("call %s is not sent, its intent cannot be written: %s", call.id, exc)
+            said = f"gateway: the audit log cannot be written, so nothing was sent (call {call.id})"
+            return Failed(AUDIT_UNAVAILABLE, said, "no")
         return call
 
     return Gate("intent", Stage.INTENT, hold=hold)
