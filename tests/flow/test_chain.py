@@ -101,11 +101,56 @@ async def test_only_the_gates_that_let_a_call_through_see_how_it_ends() -> None:
 
 
 async def test_a_gate_may_answer_and_leave_notes() -> None:
-    def note(call: Call, trail: Trail) -> None:
-        trail.notes["rule"] = "r1"
+    def hold(call: Call, trail: Trail) -> Outcome:
+        trail.rule = "r1"
+        return DONE
 
-    outcome, ears = await run([Gate("cache", Stage.CACHE, lambda _: DONE, note=note)])
-    assert (outcome, ears.did(), ears.trail.notes) == (DONE, [("cache", "answered")], {"rule": "r1"})
+    outcome, ears = await run([Gate("cache", Stage.CACHE, hold=hold)])
+    assert (outcome, ears.did(), ears.trail.rule) == (DONE, [("cache", "answered")], "r1")
+
+
+async def test_a_gate_that_closes_sees_the_call_last_and_may_wait() -> None:
+    seen: list[Outcome] = []
+
+    async def later(outcome: Outcome) -> Outcome:
+        await asyncio.sleep(0)
+        return revised(outcome, "closed")
+
+    def close(call: Call, outcome: Outcome, trail: Trail) -> Awaitable[Outcome]:
+        seen.append(outcome)
+        return later(outcome)
+
+    outcome, ears = await run([Gate("record", Stage.RECORD, close=close), rewriting("inner", Stage.GUARD)])
+    assert seen == [Complete({"seen": ["inner", "inner"]})]
+    assert outcome == Complete({"seen": ["inner", "inner", "closed"]})
+    assert ears.did() == [("inner", "rewrote"), ("inner", "revised"), ("record", "revised")]
+
+
+async def test_who_let_a_call_through_is_told_that_it_was_cancelled_and_nobody_else() -> None:
+    told: list[str] = []
+    started = asyncio.Event()
+
+    async def stuck(call: Call, trail: Trail) -> Call:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def cut(name: str) -> Callable[[Trail], None]:
+        return lambda trail: told.append(f"{name} {trail.call.id}")
+
+    ears = Ears()
+    gates: list[Interceptor] = [
+        Gate("record", Stage.RECORD, cut=cut("record")),
+        Gate("faulty", Stage.LIMIT, cut=raising),
+        Gate("held", Stage.GUARD, hold=stuck, cut=cut("held")),
+        Gate("after", Stage.APPROVE, cut=cut("after")),
+    ]
+    task = asyncio.create_task(Chain(gates, end)(CALL, ears.emit))  # type: ignore[arg-type]
+    await started.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (told, ears.did()) == (["record c1"], [("held", "cancelled")])
 
 
 # --- failing closed ---
@@ -142,7 +187,10 @@ FAULTY: dict[str, Interceptor] = {
     "check says yes instead of a call": Gate("bad", Stage.GUARD, lambda _: True),  # type: ignore[arg-type,return-value]
     "hold raises": Gate("bad", Stage.GUARD, hold=raising_later),
     "hold forgets to return": Gate("bad", Stage.GUARD, hold=forgetting),
-    "note raises": Gate("bad", Stage.GUARD, lambda c: c, note=raising),
+    "hold that need not wait raises": Gate("bad", Stage.GUARD, hold=raising),
+    "close raises": Gate("bad", Stage.GUARD, close=raising),
+    "close raises later": Gate("bad", Stage.GUARD, close=lambda *_: raising_later(CALL, Trail(CALL))),  # type: ignore[arg-type,return-value]
+    "close forgets to return": Gate("bad", Stage.GUARD, close=lambda *_: None),  # type: ignore[arg-type,return-value]
     "review raises": Gate("bad", Stage.GUARD, None, raising),
     "review forgets to return": Gate("bad", Stage.GUARD, None, lambda *_: None),  # type: ignore[arg-type,return-value]
     "hear raises": Gate("bad", Stage.GUARD, hear=raising),
@@ -171,6 +219,7 @@ async def test_a_control_that_fails_refuses_the_call_wherever_it_failed(
         "check forgets to return",
         "check says yes instead of a call",
         "hold raises",
+        "hold that need not wait raises",
         "wrap raises before",
     ],
 )
@@ -185,7 +234,7 @@ async def test_a_control_that_fails_before_the_call_lets_nothing_through(what: s
     assert reached == []
 
 
-@pytest.mark.parametrize("what", ["review raises", "hear raises", "wrap raises after"])
+@pytest.mark.parametrize("what", ["review raises", "close raises", "hear raises", "wrap raises after"])
 async def test_a_control_that_fails_after_dispatch_says_that_the_call_may_have_run(what: str) -> None:
     outcome, _ = await run([FAULTY[what]], dispatches=True)
     assert outcome == replace(BROKEN, sent="unknown")
@@ -391,7 +440,7 @@ async def naive(stack: list[Interceptor], call: Call, emit: Callable[[Event], No
     try:
         got = call if layer.check is None else layer.check(call)
         if layer.hold is not None:
-            got = await layer.hold(call, Trail(call))
+            got = await layer.hold(call, Trail(call))  # type: ignore[misc]
         if not isinstance(got, Call):
             return got
         broke = False

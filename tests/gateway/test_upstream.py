@@ -173,7 +173,7 @@ async def test_what_was_surely_not_sent_is_sent_once_more_to_the_server_that_was
         await at.server.lose_lines()
         outcome = await asyncio.wait_for(at.upstream(asked, ears.emit), BOUND_S)
         assert isinstance(outcome, Complete)
-        assert ears.trail.notes == {"attempts": 2}
+        assert ears.trail.attempts == 2
         assert (at.server.lines, at.server.methods().count("tools/call")) == (2, 1)
 
 

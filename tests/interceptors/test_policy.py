@@ -2,7 +2,7 @@
 
 import pytest
 
-from douane.flow.chain import Trail
+from douane.flow.chain import Gate, Trail
 from douane.interceptors.policy import Rules, default_policy, make
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Refused
@@ -37,14 +37,19 @@ def call(name: str = "convert", *, method: str = "tools/call", who: Principal = 
     )
 
 
+def said(one: Gate, asked: Call) -> object:
+    assert one.hold is not None
+    return one.hold(asked, Trail(asked))
+
+
 def refused(text: str, asked: Call) -> Refused:
-    outcome = gate(text).check(asked)
+    outcome = said(gate(text), asked)
     assert isinstance(outcome, Refused)
     return outcome
 
 
 def allowed(text: str, asked: Call) -> bool:
-    return gate(text).check(asked) is asked
+    return said(gate(text), asked) is asked
 
 
 def test_the_default_policy_allows_what_the_operator_marked_as_reading() -> None:
@@ -101,9 +106,9 @@ def test_an_argument_rule_sees_the_arguments_of_each_call() -> None:
     )
     inside, outside = call(arguments={"path": "/srv/a"}), call(arguments={"path": "/etc/passwd"})
     for _ in range(2):
-        assert one.check(inside) is inside
-        assert isinstance(one.check(outside), Refused)
-        assert isinstance(one.check(call()), Refused)
+        assert said(one, inside) is inside
+        assert isinstance(said(one, outside), Refused)
+        assert isinstance(said(one, call()), Refused)
 
 
 def test_a_forbid_that_fails_refuses_the_call() -> None:
@@ -154,32 +159,32 @@ def test_nested_arguments_and_lists_can_be_judged() -> None:
 def test_a_rule_may_end_at_a_time() -> None:
     text = 'permit(principal, action, resource) when { context.now < datetime("1970-01-02T00:00:00Z") };'
     asked = call()
-    assert gate(text, now_s=86_399.0).check(asked) is asked
-    assert isinstance(gate(text, now_s=86_400.0).check(asked), Refused)
+    assert said(gate(text, now_s=86_399.0), asked) is asked
+    assert isinstance(said(gate(text, now_s=86_400.0), asked), Refused)
 
 
 def test_a_new_set_of_rules_takes_effect_with_the_next_call() -> None:
     in_force = [rules(ALL)]
     one, asked = make(lambda: in_force[0], MARKS), call()
-    assert one.check(asked) is asked
+    assert said(one, asked) is asked
     in_force[0] = rules("forbid(principal, action, resource);")
-    assert isinstance(one.check(asked), Refused)
+    assert isinstance(said(one, asked), Refused)
     in_force[0] = rules(ALL)
-    assert one.check(asked) is asked
+    assert said(one, asked) is asked
 
 
 def test_a_kept_decision_is_nobody_elses() -> None:
     one = gate('permit(principal == Douane::User::"alice", action, resource == Douane::Tool::"time_convert");')
     asked = call()
-    assert one.check(asked) is asked
-    assert one.check(asked) is asked
+    assert said(one, asked) is asked
+    assert said(one, asked) is asked
     for other in (
         call(who=Principal("bob")),
         call("other"),
         call(method="prompts/get"),
         Call(id="c", root="c", method="tools/list", params={}, principal=ALICE),
     ):
-        assert isinstance(one.check(other), Refused)
+        assert isinstance(said(one, other), Refused)
 
 
 def test_completing_for_a_resource_is_not_completing_for_a_prompt_of_that_name() -> None:
@@ -188,9 +193,9 @@ def test_completing_for_a_resource_is_not_completing_for_a_prompt_of_that_name()
     prompt = call("x", method="completion/complete", ref={"type": "ref/prompt", "name": "time_x"})
     resource = call("x", method="completion/complete", ref={"type": "ref/resource", "uri": "time_x"})
     both = call("x", method="completion/complete", ref={"type": "ref/resource", "name": "time_x", "uri": "time_x"})
-    assert one.check(prompt) is prompt
-    assert isinstance(one.check(resource), Refused)
-    assert one.check(both) is both
+    assert said(one, prompt) is prompt
+    assert isinstance(said(one, resource), Refused)
+    assert said(one, both) is both
 
 
 @pytest.mark.parametrize("name", ['a" || true || "', "a\\", "a\u202e\u0000b", "Douane::Tool", "日本", "a;\npermit"])
@@ -211,10 +216,9 @@ def test_the_rule_and_the_digest_of_the_policies_go_into_the_trail() -> None:
     loaded = rules(ALL)
     one, asked = make(lambda: loaded, MARKS), call()
     trail = Trail(asked)
-    one.check(asked)
-    assert one.note is not None
-    one.note(asked, trail)
-    assert trail.notes == {"decision": "allow", "rule": "all", "policy": loaded.epoch}
+    assert one.hold is not None
+    one.hold(asked, trail)
+    assert (trail.decision, trail.rule, trail.policy) == ("allow", "all", loaded.epoch)
 
 
 def test_a_rule_without_an_id_is_named_by_its_place() -> None:

@@ -1,6 +1,7 @@
-"""A batch: leaves that share one commit, packed into the one row that holds them.
+"""A batch: leaves that share one commit, made and packed into the one row that holds them.
 
-Runs on the event loop for every leaf, so a leaf on its way is a plain tuple and packing is a few tight loops.
+Runs on the event loop for every leaf, so a leaf on its way is a plain tuple, and all that is done to it is done here,
+in a few tight loops over the whole batch.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from douane.audit.entry import Does
-from douane.audit.payload import NO_PAYLOAD, packed_entries
+from douane.audit.clock import Clock
+from douane.audit.entry import VERSION, Leaf, encode
+from douane.audit.errors import LeafRefused
+from douane.audit.payload import NO_PAYLOAD, SALT_BYTES, Salts, packed_entries, u32
 from douane.audit.tree import Frontier
 from douane.stores.ports import Bundle, Row
 
-# Future, leaf, its call and what it does to it, payload record as stored, milliseconds, rows. A tuple takes a
-# fifth of the time of a NamedTuple to make.
-Item = tuple[asyncio.Future[int], bytes, str, Does, bytes, int, tuple[Row, ...]]
+# Future (None: nobody waits), leaf, payload, whether it is kept, milliseconds, rows. A tuple takes a fifth of the time
+# of a NamedTuple to make.
+Item = tuple[asyncio.Future[int] | None, Leaf, bytes | None, bool, int, tuple[Row, ...]]
 
 
 class Batch(NamedTuple):
@@ -26,43 +29,86 @@ class Batch(NamedTuple):
     items: list[Item]
     bundle: Bundle
     also: Sequence[Row]
-    payload_bytes: int
     frontier: Frontier
     opened: dict[str, int]
     """Call id → index of its intent."""
     closed: set[str]
 
 
-def packed(items: list[Item], grown: Frontier, open_intents: dict[str, int]) -> Batch:
-    """`items` after `grown` and `open_intents`, which stay as they are: a batch may come back."""
+class Stamped(NamedTuple):
+    """Leaves as bytes, their payloads as stored, and what cannot be written."""
+
+    leaves: list[bytes]
+    records: list[bytes]
+    refused: list[tuple[Item, LeafRefused]]
+
+
+class Stamp:
+    """Makes the bytes of leaves: the name of the log, the time, and commitments under fresh salts go into each."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._salts = Salts()
+        self._clock = Clock()
+
+    def __call__(self, items: list[Item]) -> Stamped:
+        clock, commit, pack, origin = self._clock, self._salts.commit, u32.pack, self._origin
+        leaves: list[bytes] = []
+        records: list[bytes] = []
+        refused: list[tuple[Item, LeafRefused]] = []
+        for item in items:
+            _, leaf, payload, keep, at_ms, _ = item
+            if at_ms != clock.ms:
+                clock.set(at_ms)
+            leaf.v, leaf.log, leaf.t = VERSION, origin, clock.text
+            record = NO_PAYLOAD
+            try:
+                if payload is not None:
+                    salt, commitment = commit(payload)
+                    size = len(payload)
+                    leaf.commit(commitment, size, keep)
+                    record = pack(SALT_BYTES + size) + salt + payload if keep else pack(SALT_BYTES) + salt
+                leaves.append(encode(leaf))
+            except LeafRefused as fault:
+                refused.append((item, fault))
+            else:
+                records.append(record)
+        return Stamped(leaves, records, refused)
+
+
+def packed(items: list[Item], stamped: Stamped, grown: Frontier, open_intents: dict[str, int]) -> Batch:
+    """`items`, as `stamped`, after `grown` and `open_intents`, which stay as they are: a batch may come back."""
     first, count = grown.size, len(items)
-    _, leaves, calls, does, records, times_ms, also = zip(*items, strict=True)
+    leaves, records, _ = stamped
     hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
     frontier = grown.copy()
     frontier.extend(hashes)
     opened: dict[str, int] = {}
     closed: set[str] = set()
-    for index, call, did in zip(range(first, first + count), calls, does, strict=True):
-        if did == "opens":
-            opened[call] = index
-        elif did == "closes":
-            closed.add(call)
-            opened.pop(call, None)
-    without = records.count(NO_PAYLOAD)
-    payloads = b"".join(records) if without < count else None
+    rows: list[Row] = []
+    index = first
+    for _, leaf, _, _, _, also in items:
+        does = leaf.does
+        if does == "opens":
+            opened[leaf.call] = index
+        elif does == "closes":
+            closed.add(leaf.call)
+            opened.pop(leaf.call, None)
+        index += 1
+        if also:
+            rows += also
+    payloads = b"".join(records) if records.count(NO_PAYLOAD) < count else None
     bundle = Bundle(
         first,
         count,
-        times_ms[-1] * 1_000_000,
+        items[-1][4] * 1_000_000,
         _oldest(open_intents, opened, closed, frontier.size),
         frontier.root(),
         packed_entries(leaves),
         b"".join(hashes),
         payloads,
     )
-    payload_bytes = len(payloads) - without * len(NO_PAYLOAD) if payloads else 0
-    rows = [row for rows in also for row in rows] if any(also) else ()
-    return Batch(items, bundle, rows, payload_bytes, frontier, opened, closed)
+    return Batch(items, bundle, rows, frontier, opened, closed)
 
 
 def _oldest(open_intents: dict[str, int], opened: dict[str, int], closed: set[str], none: int) -> int:
@@ -75,11 +121,17 @@ def _oldest(open_intents: dict[str, int], opened: dict[str, int], closed: set[st
 def fitting(items: list[Item], max_leaves: int, max_bytes: int) -> int:
     """How many of the first of `items` make a batch: at least one."""
     size = 0
-    for at, (_, _, _, _, record, _, _) in enumerate(items[:max_leaves]):
-        size += len(record)
+    for at, item in enumerate(items[:max_leaves]):
+        size += payload_bytes(item)
         if size > max_bytes and at:
             return at
     return min(len(items), max_leaves)
+
+
+def payload_bytes(item: Item) -> int:
+    """What an item weighs while it waits."""
+    payload = item[2]
+    return 0 if payload is None else len(payload)
 
 
 def claimant(items: Sequence[Item], row: Row) -> int:

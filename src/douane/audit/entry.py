@@ -56,7 +56,7 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     does: ClassVar[Does] = "opens"
 
-    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
+    def commit(self, commitment: str, size: int, keep: bool = True) -> None:
         """The payload of an intent is what the caller asked."""
         self.args_c = commitment
         self.args_n = size
@@ -105,7 +105,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     does: ClassVar[Does] = "closes"
 
-    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
+    def commit(self, commitment: str, size: int, keep: bool = True) -> None:
         """The payload of a refusal is what was asked; of any other outcome, what was answered."""
         if self.status == "refused":
             self.args_c = commitment
@@ -135,7 +135,7 @@ class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
     call: ClassVar[str] = ""
     does: ClassVar[Does] = ""
 
-    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
+    def commit(self, commitment: str, size: int, keep: bool = True) -> None:
         raise LeafRefused("an epoch leaf has no payload")
 
 
@@ -156,7 +156,7 @@ class Denied(msgspec.Struct, kw_only=True, omit_defaults=True):
     call: ClassVar[str] = ""
     does: ClassVar[Does] = ""
 
-    def commit(self, commitment: str, size: int, *, keep: bool = True) -> None:
+    def commit(self, commitment: str, size: int, keep: bool = True) -> None:
         raise LeafRefused("a denied leaf has no payload")
 
 

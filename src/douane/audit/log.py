@@ -1,7 +1,6 @@
 """The log as the event loop sees it: write, and wait until it is durable.
 
-`write` fixes the bytes of a leaf at once, so what was asked is what is kept; its future is resolved when they
-are on the disk. When that cannot be promised the log is *sealed* (`condition`): everything that waits is refused
+The future that `write` gives is resolved when the leaf is on the disk. When that cannot be promised the log is *sealed* (`condition`): everything that waits is refused
 within half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
 Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
@@ -17,11 +16,9 @@ from contextlib import suppress
 
 from douane.audit.actor import Pseudonyms
 from douane.audit.checkpoint import Signer
-from douane.audit.clock import Clock
 from douane.audit.condition import Condition, State
-from douane.audit.entry import VERSION, Epoch, Leaf, Outcome, encode
+from douane.audit.entry import Epoch, Leaf, Outcome
 from douane.audit.errors import AuditBusy, AuditError, AuditSealed
-from douane.audit.payload import NO_PAYLOAD, Salts, packed_payload
 from douane.audit.recover import Recovered, recovered
 from douane.audit.writer import LOW_SPACE, AuditSettings, Told, Writer
 from douane.stores.failpoint import ARMED, failpoint
@@ -50,12 +47,11 @@ class AuditLog:
         self.last_commit_s = 0.0
         self._origin = origin
         self._settings = settings
+        self._max_pending, self._max_pending_bytes = settings.max_pending, settings.max_pending_bytes
         self._condition = Condition()
         self._pseudonyms = Pseudonyms(actor_key)
         self._new_rows: list[Row] = []
-        self._salts = Salts()
         self._now_ns = now_ns
-        self._clock = Clock()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._watched_s = self._loop.time()
@@ -99,45 +95,44 @@ class AuditLog:
             raise
         return self
 
-    def write(
+    def take(
         self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = (), *, keep: bool = True
-    ) -> asyncio.Future[int]:
-        """Append `leaf`; the future gives its index once it is durable, with its payload and the rows of `also`.
+    ) -> int | asyncio.Future[int]:
+        """Append `leaf`: its index if it is as safe as it will ever be, else a future that gives the index once it is
+        durable, with its payload and the rows of `also`.
 
-        Without `keep` only the commitment to the payload stays. Raises at once AuditSealed, AuditBusy, LeafRefused; the
-        future raises AuditSealed, or AlreadyThere when a row of `also` had to be new and was not (then nothing was
-        written).
+        The leaf is the log's from here on. Without `keep` only the commitment to the payload stays. Raises at once
+        AuditSealed, AuditBusy; the future raises AuditSealed, LeafRefused, or AlreadyThere when a row of `also` had to be
+        new and was not (then nothing was written).
         """
         if ARMED:
             failpoint("audit.before_stage")
         writer = self._writer
-        if self._condition.state == "sealed" or writer.pending >= self._settings.max_pending or self._closing:
-            self._require_room(leaf)
-        clock, now_ms = self._clock, self._now_ns() // 1_000_000
-        if now_ms != clock.ms:
-            clock.set(now_ms)
-        leaf.v = VERSION
-        leaf.log = self._origin
-        leaf.t = clock.text
-        if payload is None:
-            raw = encode(leaf)
-            record, record_bytes = NO_PAYLOAD, 0
-        else:
-            size = len(payload)
-            if writer.pending_bytes + size > self._settings.max_pending_bytes:
-                self._require_empty()
-            salt, commitment = self._salts.commit(payload)
-            leaf.commit(commitment, size, keep=keep)
-            raw = encode(leaf)
-            record = packed_payload(salt, payload if keep else b"")
-            record_bytes = len(record)
+        size = 0 if payload is None else len(payload)
+        if (
+            self._condition.state == "sealed"
+            or writer.pending >= self._max_pending
+            or writer.pending_bytes + size > self._max_pending_bytes
+            or self._closing
+        ):
+            self._require_room(leaf, size)
         if self._new_rows:
             also = (*also, *self._new_rows)
             self._new_rows.clear()
-        future = self._loop.create_future()
-        writer.put((future, raw, leaf.call, leaf.does, record, now_ms, also), record_bytes)
+        taken = writer.take(leaf, payload, keep, self._now_ns() // 1_000_000, also, size)
         if ARMED:
             failpoint("audit.after_stage")
+        return taken
+
+    def write(
+        self, leaf: Leaf, payload: bytes | None = None, also: tuple[Row, ...] = (), *, keep: bool = True
+    ) -> asyncio.Future[int]:
+        """As `take`, always with a future."""
+        taken = self.take(leaf, payload, also, keep=keep)
+        if not isinstance(taken, int):
+            return taken
+        future: asyncio.Future[int] = self._loop.create_future()
+        future.set_result(taken)
         return future
 
     def enqueue(self, leaf: Leaf, payload: bytes | None = None) -> None:
@@ -182,7 +177,7 @@ class AuditLog:
         ended = await self._writer.ended(self._settings.sealed_after_s + 2 * _TICK_S)
         self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
 
-    def _require_room(self, leaf: Leaf) -> None:
+    def _require_room(self, leaf: Leaf, payload_bytes: int) -> None:
         condition, pending = self._condition, self._writer.pending
         closes = leaf.does == "closes" and self._writer.is_open(leaf.call)
         if condition.final or self._closing:
@@ -191,11 +186,10 @@ class AuditLog:
             raise AuditSealed(condition.reason)
         if pending >= self._settings.max_pending * (2 if closes else 1):
             raise AuditBusy(f"{pending} audit leaves wait for the disk: ask again in a moment")
-
-    def _require_empty(self) -> None:
-        """One payload larger than the limit may wait alone."""
-        if self._writer.pending_bytes:
-            raise AuditBusy(f"{self._writer.pending_bytes} bytes of payloads wait for the disk: ask again in a moment")
+        waiting = self._writer.pending_bytes
+        # One payload larger than the limit may wait alone.
+        if payload_bytes and waiting and waiting + payload_bytes > self._max_pending_bytes:
+            raise AuditBusy(f"{waiting} bytes of payloads wait for the disk: ask again in a moment")
 
     # What the writer tells.
 

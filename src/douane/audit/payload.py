@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from struct import Struct, error
+from typing import cast
 
 SALT_BYTES = 32
 NO_PAYLOAD = b"\0\0\0\0"
@@ -23,6 +24,7 @@ _KEY_REST = bytes(32)
 
 u16 = Struct(">H")
 u32 = Struct(">I")
+_salt, _block = Struct("32s"), Struct("64s")
 
 
 class Salts:
@@ -39,22 +41,22 @@ class Salts:
 
     def commit(self, body: bytes) -> tuple[bytes, str]:
         """A fresh salt, and the commitment as hex."""
-        try:
-            salt, inner, outer = next(self._keys)
-        except StopIteration:
-            self._keys = _keys()
-            salt, inner, outer = next(self._keys)
-        return salt, sha256(outer + sha256(inner + body).digest()).hexdigest()
+        for (salt,), (inner,), (outer,) in self._keys:
+            return salt, sha256(outer + sha256(inner + body).digest()).hexdigest()
+        self._keys = _keys()
+        return self.commit(body)
 
 
-def _keys() -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Fresh salts, each with its inner and outer key block."""
+_Key = tuple[tuple[bytes], tuple[bytes], tuple[bytes]]
+
+
+def _keys() -> Iterator[_Key]:
+    """Fresh salts, each with its inner and outer key block, as `iter_unpack` cuts them."""
     pool = os.urandom(_POOL_BYTES)
-    salts = [pool[at : at + SALT_BYTES] for at in range(0, _POOL_BYTES, SALT_BYTES)]
-    padded = b"".join([salt + _KEY_REST for salt in salts])
-    inner, outer = padded.translate(_INNER), padded.translate(_OUTER)
-    starts = range(0, len(padded), 64)
-    return zip(salts, [inner[at : at + 64] for at in starts], [outer[at : at + 64] for at in starts], strict=True)
+    padded = b"".join([salt + _KEY_REST for (salt,) in _salt.iter_unpack(pool)])
+    blocks = _block.iter_unpack
+    keys = zip(_salt.iter_unpack(pool), blocks(padded.translate(_INNER)), blocks(padded.translate(_OUTER)), strict=True)
+    return cast("Iterator[_Key]", keys)
 
 
 def opens(salt: bytes, body: bytes, commitment: str) -> bool:

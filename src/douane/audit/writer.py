@@ -3,6 +3,9 @@
 All of it happens on the event loop, and one batch is under way at a time: while it is on its way to the disk, the
 next gathers by itself. Leaves that come while nothing is under way wait for the end of this turn of the loop, so
 that those written in one turn share a commit.
+
+A ledger that is `instant` spares nothing when the process ends, so a leaf is as safe gathered as committed: who wrote
+it is answered at once, and batches are large.
 """
 
 from __future__ import annotations
@@ -13,18 +16,20 @@ from typing import NamedTuple, ParamSpec
 
 import msgspec
 
-from douane.audit.batch import Batch, Item, claimant, fitting, packed
+from douane.audit.batch import Batch, Item, Stamp, claimant, fitting, packed, payload_bytes
 from douane.audit.checkpoint import Signer
 from douane.audit.commit import Committer, InstantCommitter, Reports, ThreadCommitter
+from douane.audit.entry import Leaf
 from douane.audit.errors import AuditSealed
-from douane.audit.payload import NO_PAYLOAD
 from douane.audit.recover import Recovered
 from douane.audit.signing import Signing
 from douane.stores.failpoint import ARMED, failpoint
-from douane.stores.ports import AlreadyThere, Ledger
+from douane.stores.ports import AlreadyThere, Ledger, Row
 
 P = ParamSpec("P")
 
+_LINGER_S = 0.05
+"""How long a leaf may stay out of a ledger in memory."""
 LOW_SPACE = "the disk of the audit is nearly full: free some space, calls resume by themselves"
 
 
@@ -69,10 +74,14 @@ class Writer:
         self.waiting_since_s = 0.0
         """In the loop's time: when what waits began to, or last saw something committed."""
         self._settings = settings
+        self._max_batch_leaves, self._max_batch_bytes = settings.max_batch_leaves, settings.max_batch_bytes
         self._told = told
+        self._stamp = Stamp(origin)
         self._frontier = found.frontier
         self._open_intents = dict(found.open_intents)
         self._gathered: list[Item] = []
+        self._lingers = ledger.instant
+        self._linger: asyncio.TimerHandle | None = None
         self._under_way: Batch | None = None
         self._low = False
         self._closing = False
@@ -95,20 +104,50 @@ class Writer:
 
     @property
     def size(self) -> int:
-        """Leaves known to be committed."""
-        return self._frontier.size
+        """Leaves that are as safe as they will be."""
+        return self._frontier.size + (len(self._gathered) if self._lingers else 0)
 
     def is_open(self, call: str) -> bool:
         """Whether `call` has an intent, committed or under way, and no outcome."""
+        self.flush()
         return call in self._open_intents or (self._under_way is not None and call in self._under_way.opened)
 
-    def put(self, item: Item, payload_bytes: int) -> None:
+    def take(
+        self, leaf: Leaf, payload: bytes | None, keep: bool, at_ms: int, rows: tuple[Row, ...], size: int
+    ) -> int | asyncio.Future[int]:
+        """A leaf: its index, if it need not wait; else a future of it. `size` is the payload's."""
+        if rows or not self._lingers:
+            return self._wait_for((self._loop.create_future(), leaf, payload, keep, at_ms, rows))
+        gathered = self._gathered
+        index = self._frontier.size + len(gathered)
+        gathered.append((None, leaf, payload, keep, at_ms, rows))
+        self.pending = count = len(gathered)
+        self.pending_bytes += size
+        if count >= self._max_batch_leaves or self.pending_bytes > self._max_batch_bytes:
+            self._go_on()
+        elif self._linger is None:
+            self._linger = self._loop.call_later(_LINGER_S, self.flush)
+        return index
+
+    def _wait_for(self, item: Item) -> asyncio.Future[int]:
+        # A row may have been there already: then its leaf alone is refused, and nothing before or after it.
+        self.flush()
         if not self.pending:
             self.waiting_since_s = self._loop.time()
-            self._loop.call_soon(self._go_on)
+            if not self._lingers:
+                self._loop.call_soon(self._go_on)
         self.pending += 1
-        self.pending_bytes += payload_bytes
+        self.pending_bytes += payload_bytes(item)
         self._gathered.append(item)
+        self.flush()
+        future = item[0]
+        assert future is not None
+        return future
+
+    def flush(self) -> None:
+        """Commit what lingers; for whoever looks into the ledger."""
+        if self._lingers:
+            self._go_on()
 
     def close(self) -> None:
         """Commit what waits, sign, close the ledger, end. Returns at once."""
@@ -129,6 +168,9 @@ class Writer:
         return await self._committer.ended(timeout_s)
 
     def _go_on(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         try:
             while self._gathered and self._under_way is None:
                 if self._low:
@@ -158,8 +200,16 @@ class Writer:
             items, self._gathered = items[:end], items[end:]
         else:
             self._gathered = []
-        self._under_way = batch = packed(items, self._frontier, self._open_intents)
-        self._committer.commit(batch)
+        stamped = self._stamp(items)
+        for item, fault in stamped.refused:
+            items.remove(item)
+            self._refuse(item, fault)
+            if item[0] is None:
+                # Its call is on its way already.
+                raise fault
+        if items:
+            self._under_way = batch = packed(items, stamped, self._frontier, self._open_intents)
+            self._committer.commit(batch)
 
     def _committed(self, took_s: float) -> None:
         if ARMED:
@@ -171,13 +221,14 @@ class Writer:
             self._open_intents.pop(call, None)
         self._open_intents.update(batch.opened)
         index = batch.bundle.first
-        for future, *_ in batch.items:
-            if not future.done():
+        for item in batch.items:
+            future = item[0]
+            if future is not None and not future.done():
                 future.set_result(index)
             index += 1
         self._under_way = None
         if not self._halted:
-            self._left(len(batch.items), batch.payload_bytes)
+            self._left(len(batch.items), sum(map(payload_bytes, batch.items)))
         self._told.committed(len(batch.items), took_s)
         if ARMED:
             failpoint("audit.after_ack")
@@ -200,8 +251,8 @@ class Writer:
         """On a nearly full disk the outcomes of what already left are still written."""
         items, self._gathered = self._gathered, []
         for item in items:
-            _, _, call, does, _, _, _ = item
-            if does == "closes" and self.is_open(call):
+            leaf = item[1]
+            if leaf.does == "closes" and self.is_open(leaf.call):
                 self._gathered.append(item)
             else:
                 self._refuse(item, AuditSealed(LOW_SPACE))
@@ -209,10 +260,10 @@ class Writer:
             self._hand_over()
 
     def _refuse(self, item: Item, fault: Exception) -> None:
-        future, _, _, _, record, _, _ = item
-        if not future.done():
+        future = item[0]
+        if future is not None and not future.done():
             future.set_exception(fault)
-        self._left(1, len(record) if record is not NO_PAYLOAD else 0)
+        self._left(1, payload_bytes(item))
 
     def _left(self, leaves: int, payload_bytes: int) -> None:
         self.pending -= leaves

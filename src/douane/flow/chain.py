@@ -18,11 +18,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from time import perf_counter_ns as now_ns
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from ..protocol.call import Call, Event
+from ..protocol.call import JSON, Call, Event
 from ..protocol.outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..wire.codes import INTERNAL_ERROR
 
@@ -34,6 +34,7 @@ __all__ = [
     "Interceptor",
     "Observer",
     "Onward",
+    "Passed",
     "Stage",
     "Step",
     "Trail",
@@ -70,42 +71,54 @@ class Step(NamedTuple):
     name: str
     did: Did
     took_ns: int
+    """How long it waited; 0 for what did not."""
     reason: str = ""
 
 
-class Trail:
-    """The story of one call, written by the runner; `notes` holds what stages want the record to say."""
+Noted = tuple[str, Did, int, str]
+"""A step as it is noted: a named one would take five times as long to make."""
 
-    __slots__ = ("call", "notes", "returned", "seen", "sent")
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        """The call as it last stood."""
-        self.seen: list[tuple[str, Did, int, str]] = []
-        """The steps as the runner notes them; naming them costs more than most of them took."""
-        self.notes: dict[str, str | int] = {}
-        """Typed by key: `decision`, `rule`, `policy` (digest), `intent` (leaf index), `attempts`, `shown` (digest of a list)."""
-        self.sent = False
-        """True once the call was handed towards the peer."""
-        self.returned: Outcome | None = None
-        """What the innermost part of the chain that has ended handed back; how a wrap is judged."""
+class Trail(msgspec.Struct):
+    """The story of one call, written by the runner, with the notes that stages leave for the record."""
+
+    call: Call
+    """The call as it last stood."""
+    began_ns: int = msgspec.field(default_factory=now_ns)
+    """When it came, on `time.perf_counter_ns`."""
+    seen: list[Noted] = []
+    """The steps, as the runner notes them."""
+    sent: bool = False
+    """True once the call was handed towards the peer."""
+    returned: Outcome | None = None
+    """What the innermost part of the chain that has ended handed back; how a wrap is judged."""
+    decision: str = ""
+    """Of POLICY, with the two below: `allow` or `deny`."""
+    rule: str = ""
+    policy: str = ""
+    """Digest of the policies that decided."""
+    intent: int = -1
+    """Index of the leaf of INTENT in the log."""
+    written: tuple[JSON, bytes] | None = None
+    """The params that INTENT wrote down, and their encoding; what is sent need not be encoded again."""
+    attempts: int = 0
+    """How often it was put to the peer, where that was more than once."""
+    shown: str = ""
+    """Digest of a list that was shown."""
 
     @property
     def steps(self) -> list[Step]:
         return [Step(*step) for step in self.seen]
 
 
-class Emit:
+class Emit(msgspec.Struct, frozen=True):
     """The caller's ear while a call runs. Calling it is synchronous and never waits; it carries the call's trail."""
 
-    __slots__ = ("_deliver", "trail")
-
-    def __init__(self, deliver: Callable[[Event], None], trail: Trail) -> None:
-        self._deliver = deliver
-        self.trail = trail
+    deliver: Callable[[Event], None]
+    trail: Trail
 
     def __call__(self, event: Event) -> None:
-        self._deliver(event)
+        self.deliver(event)
 
 
 Handler = Callable[[Call, Emit], Awaitable[Outcome]]
@@ -117,9 +130,11 @@ Observer = Callable[[Call, Outcome, Trail], None]
 class Gate(msgspec.Struct, frozen=True):
     """An interceptor of functions, each optional. They must not block.
 
-    `check` returns the call (perhaps another) or how it ends instead; `hold` is a check that waits; `review` sees the
-    outcome on its way back and returns the one to hand on; `hear` sees each event and returns it, another one, or None
-    to drop it.
+    `check` returns the call (perhaps another) or how it ends instead; `review` sees the outcome on its way back and
+    returns the one to hand on; `hear` sees each event and returns it, another one, or None to drop it.
+
+    `hold` is a check, and `close` a review, that also sees the trail and may wait: it returns what a check or a review
+    would, or an awaitable of it.
     """
 
     name: str
@@ -127,10 +142,16 @@ class Gate(msgspec.Struct, frozen=True):
     check: Callable[[Call], Call | Outcome] | None = None
     review: Callable[[Call, Outcome], Outcome] | None = None
     hear: Callable[[Call, Event], Event | None] | None = None
-    note: Callable[[Call, Trail], None] | None = None
-    """Called after `check`, whatever it said, to leave notes in the trail."""
-    hold: Callable[[Call, Trail], Awaitable[Call | Outcome]] | None = None
-    """Instead of `check`, for what must wait before the call goes on; leaves its notes itself."""
+    hold: "Callable[[Call, Trail], Passed | Awaitable[Passed]] | None" = None
+    """Instead of `check`. Leaves its notes in the trail, whatever it says."""
+    close: Callable[[Call, Outcome, Trail], Outcome | Awaitable[Outcome]] | None = None
+    """Instead of `review`."""
+    cut: Callable[[Trail], None] | None = None
+    """Told that the caller has cancelled, after this gate let the call through. Must not wait: nobody does."""
+
+
+Passed = Call | Outcome
+"""What a check says: the call that goes on, or how it ends instead."""
 
 
 class Wrap(msgspec.Struct, frozen=True):
@@ -256,62 +277,90 @@ def _through_wrap(wrap: Wrap, next_: Handler) -> Handler:
 
 def _through_gates(gates: Sequence[Gate], next_: Handler, *, dispatches: bool) -> Handler:
     """`dispatches`: `next_` hands the call to a peer."""
+    placed = tuple(enumerate(gates))
+    # Most gates let the call pass, and naming and timing that would cost more than most of them take.
     checks = tuple(
-        (depth, g.name, g.check, g.hold, g.note)
-        for depth, g in enumerate(gates)
+        (at, g.name, g.check, g.hold, _noted(g.name, "passed"), _noted(g.name, "rewrote"))
+        for at, g in placed
         if g.check is not None or g.hold is not None
     )
-    reviews = tuple((depth, g.name, g.review) for depth, g in reversed(tuple(enumerate(gates))) if g.review is not None)
+    closes = tuple((at, g.name, g.review, g.close) for at, g in reversed(placed) if g.review or g.close)
+    cuts = tuple((at, g) for at, g in reversed(placed) if g.cut is not None)
     hears = tuple((g.name, g.hear) for g in reversed(gates) if g.hear is not None)
+    end = len(gates)
 
     async def run(call: Call, emit: Emit) -> Outcome:
         trail = emit.trail
-        outcome: Outcome | None = None
-        reached = len(gates)
-        start = now_ns()
-        for depth, name, check, hold, note in checks:
-            try:
+        note = trail.seen.append
+        at, name, since = 0, "", 0
+        try:
+            for at, name, check, hold, passed, rewrote in checks:  # noqa: B007 - how far it came is asked afterwards
                 # A gate has one of the two, or it would not be here.
-                got = await hold(call, trail) if check is None else check(call)  # pyright: ignore[reportOptionalCall]
-                if got is not call and not isinstance(got, Call):
-                    got = _outcome(got)
-                if note is not None:
-                    note(call, trail)
-            except Exception as exc:
-                trail.seen.append((name, "broke", now_ns() - start, type(exc).__name__))
-                outcome, reached = _broken(name, call, trail), depth
-                break
-            except asyncio.CancelledError:
-                trail.seen.append((name, "cancelled", now_ns() - start, ""))
-                raise
-            end = now_ns()
-            if got is call:
-                trail.seen.append((name, "passed", end - start, ""))
-            elif isinstance(got, Call):
-                trail.seen.append((name, "rewrote", end - start, ""))
-                trail.call = call = got
+                got = check(call) if check is not None else hold(call, trail)  # pyright: ignore[reportOptionalCall]
+                if got is call:
+                    note(passed)
+                elif type(got) is Call:
+                    note(rewrote)
+                    trail.call = call = got
+                else:
+                    if type(got) not in _OUTCOMES:
+                        since = now_ns()
+                        got = await _passed(got)
+                        if type(got) is Call:
+                            note((name, "passed" if got is call else "rewrote", now_ns() - since, ""))
+                            trail.call = call = got
+                            continue
+                    outcome = cast("Outcome", got)
+                    note((name, *_ended(outcome, "answered", since)))
+                    break
             else:
-                did, reason = ("refused", got.reason) if type(got) is Refused else ("answered", "")
-                trail.seen.append((name, did, end - start, reason))
-                outcome, reached = got, depth
-                break
-            start = end
-        if outcome is None:
-            if dispatches:
-                trail.sent = True
-            try:
+                at = end
+                if dispatches:
+                    trail.sent = True
                 outcome = await (_heard(hears, call, emit, next_) if hears else next_(call, emit))
-            except Exception as exc:
-                trail.seen.append(("end", "broke", now_ns() - start, type(exc).__name__))
-                outcome = _broken("end", call, trail)
+        except Exception as exc:
+            name = name if at < end else "end"
+            note((name, "broke", 0, type(exc).__name__))
+            outcome = _broken(name, call, trail)
+        except asyncio.CancelledError:
+            if at < end:
+                note((name, "cancelled", now_ns() - since if since else 0, ""))
+            _cut_off(cuts, at, trail)
+            raise
         # Only the gates that let the call through see its outcome, the innermost first.
-        for depth, name, review in reviews:
-            if depth < reached:
-                outcome = _reviewed(name, review, call, outcome, trail)
+        for depth, name, review, close in closes:
+            if depth < at:
+                try:
+                    judged = review(call, outcome) if review is not None else close(call, outcome, trail)  # pyright: ignore[reportOptionalCall]
+                    if judged is not outcome:
+                        since = now_ns()
+                        if type(judged) not in _OUTCOMES:
+                            judged = _outcome(await cast("Awaitable[Outcome]", judged))
+                        if judged is not outcome:
+                            outcome = cast("Outcome", judged)
+                            note((name, *_ended(outcome, "revised", since)))
+                except Exception as exc:
+                    note((name, "broke", 0, type(exc).__name__))
+                    outcome = _broken(name, call, trail)
         trail.returned = outcome
         return outcome
 
     return run
+
+
+def _noted(name: str, did: Did) -> Noted:
+    return (name, did, 0, "")
+
+
+def _ended(outcome: Outcome, otherwise: Did, since_ns: int) -> tuple[Did, int, str]:
+    took_ns = now_ns() - since_ns if since_ns else 0
+    return ("refused", took_ns, outcome.reason) if type(outcome) is Refused else (otherwise, took_ns, "")
+
+
+async def _passed(waited: object) -> Passed:
+    """What a check that waits says in the end."""
+    got = await cast("Awaitable[Passed]", waited)
+    return got if type(got) is Call else _outcome(cast("Outcome", got))
 
 
 def _outcome(returned: Outcome) -> Outcome:
@@ -321,21 +370,13 @@ def _outcome(returned: Outcome) -> Outcome:
     return returned
 
 
-def _reviewed(
-    name: str, review: Callable[[Call, Outcome], Outcome], call: Call, outcome: Outcome, trail: Trail
-) -> Outcome:
-    start = now_ns()
-    try:
-        seen = review(call, outcome)
-        if seen is not outcome:
-            seen = _outcome(seen)
-    except Exception as exc:
-        trail.seen.append((name, "broke", now_ns() - start, type(exc).__name__))
-        return _broken(name, call, trail)
-    if seen is not outcome:
-        did, reason = ("refused", seen.reason) if type(seen) is Refused else ("revised", "")
-        trail.seen.append((name, did, now_ns() - start, reason))
-    return seen
+def _cut_off(cuts: Sequence[tuple[int, Gate]], reached: int, trail: Trail) -> None:
+    for depth, gate in cuts:
+        if depth < reached and gate.cut is not None:
+            try:
+                gate.cut(trail)
+            except Exception:
+                logger.exception("interceptor %s broke on the cancellation of call %s", gate.name, trail.call.id)
 
 
 async def _heard(

@@ -9,7 +9,10 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import handshake, stateless
@@ -31,6 +34,8 @@ Header = tuple[bytes, bytes]
 _MODERN = MODERN.encode()
 _JSON = encode_headers([(b"content-type", b"application/json")])
 _TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
+_PAPERS_S = 1.0
+"""A token that is withdrawn ends what was concluded from it within this time (FEATURES I10 wants five seconds)."""
 _STREAM = encode_headers(
     [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 )
@@ -76,13 +81,20 @@ class HttpDoor:
             await asyncio.wait(tasks)
 
     def __call__(self, request: Request, reply: Reply) -> None:
-        try:
-            principal = self._admit(request)
-        except Turned as turned:
-            reply.send(turned.status, _TEXT.plus(*turned.headers), turned.reason.encode())
+        papers: object = request.memo.get("papers")
+        if type(papers) is not _Papers or papers.until_s < self._loop.time():
+            try:
+                principal = self._admit(request)
+            except Turned as turned:
+                reply.send(turned.status, _TEXT.plus(*turned.headers), turned.reason.encode())
+                return
+            papers = request.memo["papers"] = _papers(request, principal, self._loop.time() + _PAPERS_S)
+        if papers.calls:
+            self._post(request, reply, papers)
             return
+        principal = papers.principal
         if request.method == b"POST":
-            self._post(request, reply, principal)
+            reply.send(415, _TEXT, b"client: POST application/json")
         elif request.headers.get(b"mcp-protocol-version") == _MODERN:
             reply.send(405, ((b"allow", b"POST"),))
         elif request.method == b"GET":
@@ -94,20 +106,16 @@ class HttpDoor:
 
     # --- POST ---
 
-    def _post(self, request: Request, reply: Reply, principal: Principal) -> None:
-        kind = request.headers.get(b"content-type", b"")
-        if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
-            reply.send(415, _TEXT, b"client: POST application/json")
-            return
+    def _post(self, request: Request, reply: Reply, papers: "_Papers") -> None:
         try:
             frame = rpc.read(request.body, self._limits)
         except rpc.FrameError as fault:
             reply.send(400, _JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))
             return
-        modern = request.headers.get(b"mcp-protocol-version") == _MODERN
+        modern, principal = papers.modern, papers.principal
         if isinstance(frame, rpc.Request):
             if modern or stateless.is_enveloped(frame.params):
-                self._stateless(frame, request, reply, principal)
+                self._stateless(frame, request, reply, papers)
             else:
                 self._handshake(frame, request, reply, principal)
         elif isinstance(frame, rpc.Notification):
@@ -117,21 +125,26 @@ class HttpDoor:
         else:
             reply.send(202, ())
 
-    def _stateless(self, frame: rpc.Request, request: Request, reply: Reply, principal: Principal) -> None:
-        conversation = conversation_of(principal, "http")
-        call = stateless.read_call(frame, id=new_id(), root=None, principal=principal, conversation=conversation)
+    def _stateless(self, frame: rpc.Request, request: Request, reply: Reply, papers: "_Papers") -> None:
+        call = stateless.read_call(
+            frame, id=new_id(), root=None, principal=papers.principal, conversation=papers.conversation
+        )
         if isinstance(call, Refused):
             # A fault of the envelope is answered 400 (basic/index.mdx:380); elsewhere the status of -32602 is free.
             _send_refusal(reply, _refusal(frame.id, call), call, modern=True, malformed=True)
             return
-        fault = stateless.mirror_fault(frame, request.headers)
-        if fault is not None:
-            _refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
-        elif call.method == "server/discover":
+        if (call.method, call.target) != papers.mirrored:
+            fault = stateless.mirror_fault(frame, request.headers)
+            if fault is not None:
+                _refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
+                return
+            papers.mirrored = (call.method, call.target)
+        if call.method == "server/discover":
             self._begin(self._say(reply, frame.id, self._listener.discover(), ()))
         else:
-            self._calls[call.id] = self._loop.create_task(self._serve_stateless(frame, call, reply))
-            reply.gone = lambda: self._give_up(call.id)
+            id_ = call.id
+            self._calls[id_] = self._loop.create_task(self._serve_stateless(frame, call, reply))
+            reply.gone = partial(self._give_up, id_)
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
         stream = _Answer(reply, frame.params)
@@ -257,14 +270,38 @@ class HttpDoor:
         reply.send(200, _JSON.plus(*headers), rpc.write_result(id_, json.encode(await result)))
 
 
-class _Answer:
+class _Papers(msgspec.Struct):
+    """What a head says, whoever asks with it again: who it is, and of what the body must be the mirror."""
+
+    principal: Principal
+    conversation: str
+    calls: bool
+    """It posts JSON."""
+    modern: bool
+    until_s: float
+    """Looked at anew after this, on the loop's clock."""
+    mirrored: tuple[str, str | None] | None = None
+    """Method and target of a body that its `Mcp-*` headers were seen to mirror."""
+
+
+def _papers(request: Request, principal: Principal, until_s: float) -> _Papers:
+    kind = request.headers.get(b"content-type", b"")
+    return _Papers(
+        principal,
+        conversation_of(principal, "http"),
+        request.method == b"POST" and kind.partition(b";")[0].strip().lower() == b"application/json",
+        request.headers.get(b"mcp-protocol-version") == _MODERN,
+        until_s,
+    )
+
+
+class _Answer(msgspec.Struct):
     """How one call is answered: JSON at once, or an event stream from the first event on."""
 
-    __slots__ = ("_open", "_params", "_reply")
-
-    def __init__(self, reply: Reply, params: JSON) -> None:
-        """`params` as the caller sent them: they hold its progress token."""
-        self._reply, self._params, self._open = reply, params, False
+    _reply: Reply
+    _params: JSON
+    """As the caller sent them: they hold its progress token."""
+    _open: bool = False
 
     def deliver(self, event: Event) -> None:
         if not self._open:

@@ -72,7 +72,8 @@ class Upstream:
         self._stale = asyncio.Event()
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._session: Session | None = None
-        self._digests: dict[tuple[Kind, str], str] = {}
+        self._digests: dict[str, dict[str | None, str]] = {method: {} for method in _KIND_OF}
+        """Method → name → what was listed."""
         self._retry_at_s = 0.0
         self._last_used_s = self._loop.time()
         self._calls_open = 0
@@ -98,26 +99,28 @@ class Upstream:
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         self._calls_open += 1
         try:
-            for attempt in (1, 2):
-                session = self._session or await self._await_session(call)
-                if isinstance(session, Failed):
-                    return session
-                kind = _KIND_OF.get(call.method)
-                if kind is not None and self._digests.get((kind, call.name or "")) != call.digest:
-                    return Refused(
-                        INVALID_PARAMS, f"gateway: {call.target} has changed since it was listed; list again"
-                    )
-                outcome = await session(call, emit)
-                # What was surely not sent may be sent once more; anything else never.
-                if not (isinstance(outcome, Failed) and outcome.sent == "no" and attempt == 1):
-                    return outcome
-                emit.trail.notes["attempts"] = attempt + 1
-                if session.ended.done():
-                    self._lose()
-            return outcome
+            session = self._session or await self._await_session(call)
+            if isinstance(session, Failed):
+                return session
+            outcome = self._outdated(call) or await session(call, emit)
+            if not isinstance(outcome, Failed) or outcome.sent != "no":
+                return outcome
+            # What was surely not sent may be sent once more; anything else never.
+            emit.trail.attempts = 2
+            if session.ended.done():
+                self._lose()
+            session = self._session or await self._await_session(call)
+            return session if isinstance(session, Failed) else self._outdated(call) or await session(call, emit)
         finally:
             self._calls_open -= 1
             self._last_used_s = self._loop.time()
+
+    def _outdated(self, call: Call) -> Refused | None:
+        """Whether what is called is no longer what the caller was shown."""
+        listed = self._digests.get(call.method)
+        if listed is None or listed.get(call.name) == call.digest:
+            return None
+        return Refused(INVALID_PARAMS, f"gateway: {call.target} has changed since it was listed; list again")
 
     async def _await_session(self, call: Call) -> Session | Failed:
         self._wanted.set()
@@ -190,7 +193,9 @@ class Upstream:
         self._stale.clear()
         deadline_s = self._loop.time() + self.times.start_timeout_s
         items = await crawl(session, self.name, self._expose, deadline_s)
-        self._digests = {(item.kind, item.name): item.digest for item in items}
+        self._digests = {
+            method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
+        }
         self._catalog.publish(self.name, items, frozenset(session.welcome.capabilities))
 
     async def _stay(self, session: Session) -> str | None:

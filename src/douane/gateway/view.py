@@ -42,7 +42,7 @@ class View:
             page = self._page(call.method, start)
             kept = self._kept[call.method, start] = (page, hashlib.sha256(page.encoded or b"").hexdigest())
         # What was shown is written down by its digest: a list is large, and the same for everybody until it changes.
-        emit.trail.notes["shown"] = kept[1]
+        emit.trail.shown = kept[1]
         return kept[0]
 
     def _page(self, method: str, start: int) -> Complete:

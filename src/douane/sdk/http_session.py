@@ -90,6 +90,7 @@ class HttpSession:
         self._loop = asyncio.get_running_loop()
         self._side: set[asyncio.Task[None]] = set()
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
+        self._modern = False
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
@@ -106,7 +107,7 @@ class HttpSession:
         else:
             era = judge_answer(answer)
         if era is Era.STATELESS and isinstance(answer, rpc.Response):
-            self.welcome = welcome_of_discover(answer.result)
+            self.welcome, self._modern = welcome_of_discover(answer.result), True
         elif era is Era.HANDSHAKE:
             await self._shake_hands(client, deadline_s)
         else:
@@ -127,20 +128,25 @@ class HttpSession:
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         now_s = self._loop.time()
         id_ = next(self._ids)
-        modern = self.welcome.era is Era.STATELESS
-        frame = stateless.write_call(id_, call, self._envelope) if modern else handshake.write_call(id_, call)
-        exchange = _Exchange(self, call, emit, now_s)
+        modern = self._modern
+        if modern:
+            written = emit.trail.written
+            encoded = written[1] if written is not None and written[0] is call.params else None
+            frame, head = stateless.write_call(id_, call, self._envelope, encoded), self._head(call)
+        else:
+            frame, head = handshake.write_call(id_, call), self._block
+        exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
         try:
             response = await self._http.request(
-                "POST",
-                self._origin,
-                self._target,
-                self._head(call) if modern else self._block,
-                frame,
-                deadline=exchange,
-                on_event=exchange.on_event,
+                "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
             )
-            answer = exchange.answer or self._answer(response)
+            stream = exchange.stream
+            if stream is None and response.status == 200:
+                answer = rpc.read(response.body, self._limits)
+                if type(answer) is not rpc.Response:
+                    answer = self._answer(response)
+            else:
+                answer = (stream and stream.answer) or self._answer(response)
             if answer.id != id_:
                 raise _Broken("answers another request than the one it was sent")
         except asyncio.CancelledError:
@@ -155,6 +161,8 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
         except _Broken as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
+        except rpc.FrameError as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
         return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
@@ -221,7 +229,7 @@ class HttpSession:
             if response.status == 200:
                 raise _Broken(f"broke the protocol: {fault}") from None
             return None
-        return frame if isinstance(frame, rpc.Response | rpc.Error) else None
+        return frame if type(frame) is rpc.Response or type(frame) is rpc.Error else None
 
     def hear(self, data: bytes) -> rpc.Frame | None:
         """One event of a stream; None, and counted, when it is no frame."""
@@ -290,33 +298,31 @@ class _Heard:
 class _Exchange(Deadline):
     """One call on its way: its deadline, which progress moves up to a hard end, and what its stream says."""
 
-    __slots__ = ("_call", "_emit", "_session", "_stream", "allowance_s", "began_s")
-
-    def __init__(self, session: HttpSession, call: Call, emit: Emit, now_s: float) -> None:
-        self.at = call.deadline_s or now_s
-        self.began_s, self.allowance_s = now_s, self.at - now_s
-        self._session, self._call, self._emit = session, call, emit
-        self._stream: _Heard | None = None
+    began_s: float
+    session: HttpSession
+    call: Call
+    emit: Emit
+    stream: _Heard | None = None
 
     @property
-    def answer(self) -> Answer | None:
-        """What the stream answered; None when there was none."""
-        return self._stream and self._stream.answer
+    def allowance_s(self) -> float:
+        """How long it may take without a word."""
+        return (self.call.deadline_s or self.began_s) - self.began_s
 
     def on_event(self, event: sse.Event) -> None:
-        if self._stream is None:
-            self._stream = _Heard(self._session, self._on_note)
-        self._stream.on_event(event)
+        if self.stream is None:
+            self.stream = _Heard(self.session, self._on_note)
+        self.stream.on_event(event)
 
     def _on_note(self, note: rpc.Notification) -> None:
         if note.method == "notifications/progress":
-            self.at = self._session.later(self.began_s, self.allowance_s)
-            if self._call.wants_progress:
-                self._emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
+            self.at = self.session.later(self.began_s, self.allowance_s)
+            if self.call.wants_progress:
+                self.emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
         elif note.method == "notifications/message":
-            emit_note(self._call, self._emit, note.params)
+            emit_note(self.call, self.emit, note.params)
         else:
-            self._session.note(note)
+            self.session.note(note)
 
 
 def _refuse_unless_evidence(response: Response) -> None:

@@ -286,12 +286,11 @@ class HttpClient:
         """
         pool = self._pools.get(origin) or self._pool(origin)
         opening = pool.openings.get((method, target)) or pool.opening(method, target)
-        block = header_block(headers)
-        if body or method == "POST":
-            data = b"".join((opening, block, b"content-length: %d\r\n\r\n" % len(body), body))
-        else:
-            data = b"".join((opening, block, b"\r\n"))
-        if (at := _at(deadline)) < self._next_tick:
+        block = headers if type(headers) is HeaderBlock else header_block(headers)
+        length = b"content-length: %d\r\n\r\n" % len(body) if body or method == "POST" else b"\r\n"
+        data = b"".join((opening, block, length, body))
+        at = deadline if type(deadline) is float else _at(deadline)
+        if at < self._next_tick:
             self._wake_at(at)
         connection = pool.take() or await pool.wait(deadline)
         future: asyncio.Future[Response] = self._loop.create_future()

@@ -61,30 +61,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """1xx answers before the real one."""
 
 
-class Response:
+class Response(msgspec.Struct):
     """An answer. `headers` have lower-case names and are read-only: the next answer with the same head shares them.
 
     `body` is empty if the answer was taken event by event.
     """
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: dict[bytes, bytes], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
 
 
-class Deadline:
+class Deadline(msgspec.Struct, eq=False):
     """A deadline that can be moved while the request runs, in seconds of the loop's clock.
 
     Moved later it counts at once; moved earlier, within a second.
     """
 
-    __slots__ = ("at",)
-
-    def __init__(self, at: float) -> None:
-        self.at = at
+    at: float
 
 
 OnEvent = Callable[[sse.Event], None]
@@ -105,6 +99,7 @@ class Connection(asyncio.Protocol):
     """One connection to one origin, with at most one request on it."""
 
     __slots__ = (
+        "_again_bytes",
         "_body",
         "_decoder",
         "_head_only",
@@ -132,6 +127,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._unread = b""
         self._last_head = b""
+        self._again_bytes = -1
         self._last: tuple[int, dict[bytes, bytes], int, bool]
         self._part: Literal["idle", "head", "body"] = "idle"
         self.future: asyncio.Future[Response] | None = None
@@ -153,6 +149,8 @@ class Connection(asyncio.Protocol):
         self._head_only = head_only
         self._on_event = on_event
         self._on_headers = on_headers
+        if head_only or on_headers is not None:
+            self._again_bytes = -1
         self._part = "head"
         self._interim = 0
         self._pool.outbox.put(self.transport, data)
@@ -195,6 +193,12 @@ class Connection(asyncio.Protocol):
             # Nobody asked. Whatever it is, it must not become the answer to the next request.
             self.drop()
             return
+        head = self._last_head
+        if len(data) == self._again_bytes and self._part == "head" and not self._unread and data.startswith(head):
+            # Servers repeat themselves to the byte, for as long as their Date stands still.
+            self._response = Response(self._last[0], self._last[1], data[len(head) :])
+            self._done()
+            return
         try:
             if self._part == "head":
                 if self._unread:
@@ -225,9 +229,9 @@ class Connection(asyncio.Protocol):
             rest = b"" if end == len(data) else data[end:]
             head = data[:end]
             if head != self._last_head:
+                self._again_bytes = -1
                 self._last = read_response(head, limits.max_headers)
                 self._last_head = head
-            # Servers repeat themselves to the byte, for as long as their Date stands still.
             status, headers, length, self._keep_alive = self._last
             if status >= 200:
                 break
@@ -243,13 +247,16 @@ class Connection(asyncio.Protocol):
             raise Malformed(f"the answer has more than {limits.max_body_bytes} bytes")
         response = self._response = Response(status, headers, b"")
         self._part = "body"
-        streamed = self._on_event is not None and headers.get(b"content-type", b"").startswith(b"text/event-stream")
+        is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+        streamed = is_stream and self._on_event is not None
         if self._on_headers is not None:
             self._on_headers(status, headers)
         if self._head_only:
             length = 0
         if length == len(rest) and not streamed:
             response.body = rest
+            if self._keep_alive and not is_stream:
+                self._again_bytes = end + length
             self._done()
             return
         self._reader = sse.Reader(limits.max_body_bytes) if streamed else None

@@ -11,6 +11,7 @@ a request, no `_` in header names, no header twice unless it is known to be a li
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 __all__ = [
@@ -41,30 +42,21 @@ class Malformed(Exception):
         self.status = status
 
 
-class Request:
+class Request(msgspec.Struct):
     """One request. `path` is as it came (still percent-encoded). `headers` have lower-case names and are read-only:
-    the next request with the same head shares them.
+    the next request with the same head shares them, and `memo` too.
 
     `client` is the address of the peer of the connection; a proxy in front is its own client.
     """
 
-    __slots__ = ("body", "client", "headers", "method", "path", "query")
-
-    def __init__(
-        self,
-        method: bytes,
-        path: bytes,
-        query: bytes,
-        headers: dict[bytes, bytes],
-        body: bytes = b"",
-        client: str = "",
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.client = client
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    client: str = ""
+    memo: dict[str, object] = msgspec.field(default_factory=dict[str, object])
+    """What the endpoint has found out about this head; it need not find it out again while the connection repeats it."""
 
 
 _MAY_REPEAT = frozenset(

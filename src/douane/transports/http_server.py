@@ -18,8 +18,10 @@ import time
 from collections.abc import Callable
 from typing import Literal, cast
 
+import msgspec
+
 from .http_guard import Guard, Limits
-from .http_parse import CHUNKED, ChunkedBody, Headers, Malformed, Request, header_block, read_request
+from .http_parse import CHUNKED, ChunkedBody, HeaderBlock, Headers, Malformed, Request, header_block, read_request
 from .outbox import Outbox
 
 __all__ = ["Endpoint", "Guard", "HttpServer", "Limits", "Reply", "Request", "serve"]
@@ -42,36 +44,33 @@ _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-"
 _Part = Literal["idle", "head", "body", "answer", "linger", "closed"]
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):
     """How one request is answered, exactly once: `send`, or `open`, any number of `write`, and `end`.
 
     After the peer has gone everything here does nothing. Set `gone` to hear of it: it is called once, when the
     connection ends before the answer did.
     """
 
-    __slots__ = ("_connection", "_request", "_stage", "gone")
-
-    def __init__(self, connection: "_Connection", request: Request) -> None:
-        self._connection: _Connection | None = connection
-        self._request = request
-        self._stage: Literal["new", "open", "done"] = "new"
-        self.gone: Callable[[], None] | None = None
+    _connection: "_Connection | None"
+    _bodiless: bool
+    """The request was HEAD."""
+    _stage: Literal["new", "open", "done"] = "new"
+    gone: Callable[[], None] | None = None
 
     def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The whole answer. Raises ValueError for headers that cannot be sent."""
-        connection = self._connection
-        block = header_block(headers)
+        block = headers if type(headers) is HeaderBlock else header_block(headers)
         if self._stage != "new":
             raise RuntimeError("a request is answered once")
         self._stage = "done"
+        connection = self._connection
         if connection is None:
             return
-        if self._request.method == b"HEAD" or status in _NO_BODY:
-            length, body = (b"", b"") if status in _NO_BODY else (b"content-length: %d\r\n" % len(body), b"")
-        else:
-            length = b"content-length: %d\r\n" % len(body)
-        connection.post(b"".join((_STATUS[status], connection.opening(), block, length, b"\r\n", body)))
-        self._finish(connection)
+        self._connection = self.gone = None
+        length = b"" if status in _NO_BODY else b"content-length: %d\r\n" % len(body)
+        if self._bodiless or status in _NO_BODY:
+            body = b""
+        connection.answer(b"".join((_STATUS[status], connection.opening, block, length, b"\r\n", body)))
 
     def open(self, status: int, headers: Headers) -> None:
         """Begin a stream; its head leaves at once. Raises ValueError for headers that cannot be sent."""
@@ -83,14 +82,14 @@ class Reply:
         if connection is None:
             return
         coding = b"transfer-encoding: chunked\r\n\r\n" if connection.chunks else b"\r\n"
-        connection.write(b"".join((_STATUS[status], connection.opening(), block, coding)))
+        connection.write(b"".join((_STATUS[status], connection.opening, block, coding)))
 
     def write(self, data: bytes) -> None:
         """Send one chunk. A peer that leaves more than `max_buffered_bytes` unread loses the connection."""
         if self._stage != "open":
             raise RuntimeError("the stream is not open")
         connection = self._connection
-        if connection is None or not data or self._request.method == b"HEAD":
+        if connection is None or not data or self._bodiless:
             return
         connection.write(b"%x\r\n%b\r\n" % (len(data), data) if connection.chunks else data)
         connection.bound_unsent()
@@ -103,15 +102,12 @@ class Reply:
         connection = self._connection
         if connection is None:
             return
-        if self._request.method == b"HEAD":
+        if self._bodiless:
             data = b""
         elif connection.chunks:
             data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
         if data:
             connection.write(data)
-        self._finish(connection)
-
-    def _finish(self, connection: "_Connection") -> None:
         self._connection = self.gone = None
         connection.answered()
 
@@ -136,6 +132,8 @@ class _Connection(asyncio.Protocol):
     """One peer. `_part` says what it is waiting for; the bytes not yet used are in `_unread`, from `_at` on."""
 
     __slots__ = (
+        "_again",
+        "_again_bytes",
         "_at",
         "_body",
         "_client",
@@ -143,7 +141,6 @@ class _Connection(asyncio.Protocol):
         "_endpoint",
         "_guard",
         "_keep_alive",
-        "_last",
         "_last_head",
         "_length",
         "_limits",
@@ -174,8 +171,9 @@ class _Connection(asyncio.Protocol):
         self._running = False
         self._since = server.now
         self._stalled_since: float | None = None
-        self._last_head: bytes = b""
-        self._last: tuple[Request, int, bool]
+        self._last_head = b""
+        self._again: Request
+        self._again_bytes = -1
         self._reading_paused = False
         self._keep_alive = True
         self._length = 0
@@ -208,6 +206,17 @@ class _Connection(asyncio.Protocol):
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
+        if (
+            len(data) == self._again_bytes
+            and self._part == "idle"
+            and self._stalled_since is None
+            and data.startswith(self._last_head)
+        ):
+            # Clients repeat themselves to the byte, and then reading and judging a head again would give the same.
+            again = self._again
+            body = data[len(self._last_head) :]
+            self._answer(Request(again.method, again.path, again.query, again.headers, body, again.client, again.memo))
+            return
         if self._part == "linger":
             self._length -= len(data)
             if self._length < 0:
@@ -265,14 +274,8 @@ class _Connection(asyncio.Protocol):
         if end - at > limits.max_header_bytes:
             raise Malformed("the request head is too large", 431)
         head: bytes = data[at:end]
-        if head == self._last_head:
-            # Clients repeat themselves to the byte, and then reading and judging it again would give the same.
-            last, length, keep_alive = self._last
-            request = Request(last.method, last.path, last.query, last.headers)
-        else:
-            request, length, keep_alive = self._last = read_request(head, limits.max_headers)
-            self._guard.check(request)
-            self._last_head = head
+        request, length, keep_alive = read_request(head, limits.max_headers)
+        self._guard.check(request)
         if length > limits.max_body_bytes:
             raise Malformed(f"a request body may have {limits.max_body_bytes} bytes", 413)
         request.client = self._client
@@ -282,6 +285,10 @@ class _Connection(asyncio.Protocol):
             if length:
                 request.body = data[end : end + length]
             self._used(end + length)
+            if keep_alive and len(data) == end - at + length:
+                self._again_bytes, self._last_head = len(data), head
+                # Without its body: that is not kept any longer than the request.
+                self._again = msgspec.structs.replace(request, body=b"")
             self._answer(request)
             return True
         self._used(end)
@@ -334,7 +341,7 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         self._part = "answer"
-        reply = self._reply = Reply(self, request)
+        reply = self._reply = Reply(self, request.method == b"HEAD")
         try:
             self._endpoint(request, reply)
         except Exception:
@@ -347,6 +354,7 @@ class _Connection(asyncio.Protocol):
 
     # Answering; called by Reply.
 
+    @property
     def opening(self) -> bytes:
         """The header lines every answer begins with."""
         return self._server.date if self._keep_alive else self._server.date_and_close
@@ -355,12 +363,17 @@ class _Connection(asyncio.Protocol):
         self._server.outbox.flush()
         self._transport.write(data)
 
-    def post(self, data: bytes) -> None:
+    def answer(self, data: bytes) -> None:
         """Write a whole answer, with those of other connections that end in this turn of the loop."""
-        if self._keep_alive and not self._unread and not self._server.draining:
-            self._server.outbox.put(self._transport, data)
+        server = self._server
+        if self._keep_alive and not self._unread and not server.draining and not self._reading_paused:
+            server.outbox.put(self._transport, data)
+            self._reply = None
+            self._since = server.now
+            self._part = "idle"
         else:
             self.write(data)
+            self.answered()
 
     def bound_unsent(self) -> None:
         if self._transport.get_write_buffer_size() > self._limits.max_buffered_bytes:

@@ -12,7 +12,7 @@ import msgspec
 
 from . import json
 from .codes import INVALID_REQUEST
-from .json import DEFAULT_LIMITS, FrameError, Limits
+from .json import DEFAULT_LIMITS, FrameError, Limits, parse
 
 __all__ = [
     "Error",
@@ -27,6 +27,7 @@ __all__ = [
     "write_error",
     "write_notification",
     "write_request",
+    "write_request_encoded",
     "write_result",
 ]
 
@@ -35,7 +36,8 @@ Id = str | int
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _RESULT = b',"result":'
-_USUAL = ("jsonrpc", "id", "result")
+_ANSWER = ("jsonrpc", "id", "result")
+_REQUEST = ("jsonrpc", "id", "method", "params")
 _NO_PARAMS: dict[str, Any] = {}
 
 
@@ -72,10 +74,25 @@ def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
 
     A batch is refused here: only revision 2025-03-26 has them (specification/2025-06-18/changelog.mdx).
     """
-    raw, canonical = json.parse(data, limits)
-    if not json.is_object(raw):
-        raise FrameError("a batch is not accepted" if type(raw) is list else "not a JSON-RPC message")
-    value = raw
+    value, canonical = parse(data, limits)
+    if type(value) is not dict:
+        raise FrameError("a batch is not accepted" if type(value) is list else "not a JSON-RPC message")
+    # First what nearly every message is: an answer or a request with the usual members in the usual order.
+    members = tuple(value)
+    if members == _ANSWER:
+        _, id_, result = value.values()
+        if type(result) is dict and type(id_) is int and value["jsonrpc"] == "2.0":
+            # The result is a slice of what we encoded.
+            return Response(id_, result, canonical[len(b'{"jsonrpc":"2.0","id":%d,"result":' % id_) : -1])
+    elif members == _REQUEST:
+        _, id_, method, params = value.values()
+        known = type(id_) is int or type(id_) is str
+        if known and type(method) is str and type(params) is dict and value["jsonrpc"] == "2.0":
+            return Request(id_, method, params)
+    return _read(value)
+
+
+def _read(value: dict[str, Any]) -> Frame:
     id_: Any = value.get("id")
     known = type(id_) is str or type(id_) is int
     asks = "method" in value
@@ -85,7 +102,7 @@ def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
         _refuse_odd_case(value, id_ if known else None, asks)
     if asks:
         return _read_call(value, id_, known)
-    return _read_answer(value, canonical, id_, known)
+    return _read_answer(value, id_, known)
 
 
 def _read_call(value: dict[str, Any], id_: Any, known: bool) -> Request | Notification:
@@ -104,7 +121,7 @@ def _read_call(value: dict[str, Any], id_: Any, known: bool) -> Request | Notifi
     return Notification(method, params)
 
 
-def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool) -> Response | Error:
+def _read_answer(value: dict[str, Any], id_: Any, known: bool) -> Response | Error:
     if ("result" in value) == ("error" in value):
         raise FrameError("neither a request nor an answer", id=id_ if known else None)
     if "result" in value:
@@ -113,17 +130,10 @@ def _read_answer(value: dict[str, Any], canonical: bytes, id_: Any, known: bool)
             raise FrameError("an answer without the id it answers")
         if not json.is_object(result):
             raise FrameError('"result" must be an object', id=id_)
-        return Response(id_, result, _result_bytes(value, canonical, id_, result))
+        return Response(id_, result, json.encode(result))
     if not known and id_ is not None:
         raise FrameError('"id" must be a string or an integer')
     return _read_error(id_, value["error"])
-
-
-def _result_bytes(value: dict[str, Any], canonical: bytes, id_: Id, result: dict[str, Any]) -> bytes:
-    # Almost every server writes these three members in this order; then the result is a slice of what we encoded.
-    if len(value) == 3 and tuple(value) == _USUAL:
-        return canonical[len(_head(id_)) + len(_RESULT) : -1]
-    return json.encode(result)
 
 
 def _read_error(id_: Id | None, raw: Any) -> Error:
@@ -145,11 +155,18 @@ def _refuse_odd_case(value: dict[str, Any], id_: Id | None, asks: bool) -> None:
 
 
 def _head(id_: Id | None) -> bytes:
+    if type(id_) is int:
+        return b'{"jsonrpc":"2.0","id":%d' % id_
     return b'{"jsonrpc":"2.0","id":%b' % json.encode(id_)
 
 
 def write_request(id: Id, method: str, params: Mapping[str, Any]) -> bytes:
     return b'%b,"method":%b,"params":%b}' % (_head(id), json.encode(method), json.encode(params))
+
+
+def write_request_encoded(id: int, method: str, params: bytes) -> bytes:
+    """As `write_request`, with params in our own encoding."""
+    return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}' % (id, json.encode(method), params)
 
 
 def write_notification(method: str, params: Mapping[str, Any]) -> bytes:

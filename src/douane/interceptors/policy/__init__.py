@@ -7,6 +7,7 @@ with which the operator would allow the call.
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ...flow.chain import Gate, Stage, Trail
 from ...protocol.call import JSON, Call
@@ -51,10 +52,9 @@ def make(rules: Callable[[], Rules], marks: Marks, *, now: Callable[[], float] =
     """
     kept: dict[tuple[object, ...], Decision | Open] = {}
     epoch = ""
-    last: Decision | None = None
 
-    def check(call: Call) -> Call | Outcome:
-        nonlocal epoch, last
+    def hold(call: Call, trail: Trail) -> Call | Outcome:
+        nonlocal epoch
         about = ACTIONS.get(call.method)
         if about is None:
             return Refused(METHOD_NOT_FOUND, f"policy: there is no action for {_plain(call.method)}, so it is refused")
@@ -64,40 +64,23 @@ def make(rules: Callable[[], Rules], marks: Marks, *, now: Callable[[], float] =
         if in_force.epoch != epoch:
             kept.clear()
             epoch = in_force.epoch
-        who = call.principal
-        key = (
-            who.subject,
-            who.tenant,
-            who.groups,
-            about[0],
-            about[1],
-            call.target,
-            call.upstream,
-            call.name,
-            call.digest,
-        )
+        key = (call.principal, about, call.target, call.upstream, call.name, call.digest)
         found = kept.get(key)
         if found is None:
             if len(kept) >= _MAX_KEPT:
                 kept.clear()
             found = kept[key] = in_force.judge(_subject(call, about, marks))
-        if isinstance(found, Decision):
+        if type(found) is Decision:
             decision, dropped = found, _NONE
         else:
             arguments, dropped = arguments_of(call.params.get("arguments"))
-            decision = found.ask(_context(call, arguments, dropped), now())
-        last = decision
+            decision = cast("Open", found).ask(_context(call, arguments, dropped), now())
+        trail.decision = "allow" if decision.allowed else "deny"
+        trail.rule = decision.rule
+        trail.policy = epoch
         return call if decision.allowed else _refusal(call, about, decision, dropped)
 
-    def note(call: Call, trail: Trail) -> None:
-        nonlocal last
-        decision, last = last, None
-        if decision is not None:
-            trail.notes["decision"] = "allow" if decision.allowed else "deny"
-            trail.notes["rule"] = decision.rule
-            trail.notes["policy"] = epoch
-
-    return Gate("policy", Stage.POLICY, check, note=note)
+    return Gate("policy", Stage.POLICY, hold=hold)
 
 
 def _subject(call: Call, about: About, marks: Marks) -> Subject:

@@ -33,7 +33,8 @@ CLIENT = META + "clientInfo"
 LOG_LEVEL = META + "logLevel"
 SERVER = META + "serverInfo"
 
-_HOP = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL, "progressToken"})
+_ENVELOPE = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL})
+_HOP = _ENVELOPE | {"progressToken"}
 _FRAME = frozenset({"_meta", "inputResponses", "requestState"})
 _KNOWN = {name: method.params | _FRAME for name, method in METHODS.items()}
 _NOTHING: dict[str, Any] = {}
@@ -47,22 +48,32 @@ def read_body(method: str, params: dict[str, Any], era: Era) -> Body | Refused:
     entry = METHODS.get(method)
     if entry is None or era not in entry.eras:
         return Refused(METHOD_NOT_FOUND, f"client: unknown method {method[:80]!r}")
-    meta = params.get("_meta", _NOTHING)
-    if not is_object(meta):
+    meta: Any = params.get("_meta", _NOTHING)
+    if type(meta) is not dict:
         return Refused(INVALID_PARAMS, "client: params._meta must be an object")
     if not params.keys() <= _KNOWN[method]:
         odd = _odd_case(params, _KNOWN[method])
         if odd:
             return Refused(INVALID_PARAMS, f'client: the member is spelled "{odd}"')
-    target = target_of(method, params)
-    if entry.target_key is not None and target is None:
-        return Refused(INVALID_PARAMS, f"client: params.{entry.target_key} must be a string")
-    if type(params.get("arguments", _NOTHING)) is not dict:
+    key = entry.target_key
+    target: Any = target_of(method, params) if key is None else params.get(key)
+    if key is not None and type(target) is not str:
+        return Refused(INVALID_PARAMS, f"client: params.{key} must be a string")
+    if "arguments" in params and type(params["arguments"]) is not dict:
         return Refused(INVALID_PARAMS, "client: params.arguments must be an object")
-    token: object = meta.get("progressToken")
-    if token is not None and type(token) is not str and type(token) is not int:
-        return Refused(INVALID_PARAMS, "client: progressToken must be a string or an integer")
-    return _without_hop(params, meta), target, meta
+    # Not the caller's own: its progress token is asked for later.
+    kept = params.copy()
+    kept.pop("_meta", None)
+    kept.pop("inputResponses", None)
+    kept.pop("requestState", None)
+    if not meta.keys() <= _ENVELOPE:
+        token: object = meta.get("progressToken")
+        if token is not None and type(token) is not str and type(token) is not int:
+            return Refused(INVALID_PARAMS, "client: progressToken must be a string or an integer")
+        rest = kept_meta(meta)
+        if rest:
+            kept["_meta"] = rest
+    return kept, target, meta
 
 
 def token_of(params: JSON) -> str | int | None:
@@ -77,18 +88,6 @@ def kept_meta(meta: JSON) -> dict[str, Any]:
     if meta.keys() <= _HOP:
         return {}
     return {key: value for key, value in meta.items() if key not in _HOP and not key.startswith(META)}
-
-
-def _without_hop(params: dict[str, Any], meta: JSON) -> dict[str, Any]:
-    if params.keys().isdisjoint(_FRAME):
-        return params
-    kept = params.copy()
-    for key in _FRAME:
-        kept.pop(key, None)
-    rest = kept_meta(meta)
-    if rest:
-        kept["_meta"] = rest
-    return kept
 
 
 def _odd_case(params: dict[str, Any], known: frozenset[str]) -> str | None:

@@ -7,8 +7,6 @@ basic/transports/streamable-http.mdx (headers).
 from collections.abc import Mapping
 from typing import Any, cast
 
-import msgspec
-
 from ...wire import json, rpc
 from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
 from ...wire.headers import HeaderError, decode_value, encode_value
@@ -16,7 +14,7 @@ from ..call import JSON, Call, Event, Principal
 from ..methods import METHODS
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..versions import MODERN, STATELESS, Era
-from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, VERSION, read_body
+from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, VERSION, Body, read_body
 
 __all__ = [
     "Envelope",
@@ -51,22 +49,22 @@ def read_call(
     """The call in one request. A Refused is the answer to a request that is not one of this revision."""
     params = request.params
     meta: object = params.get("_meta")
-    revision: object = meta.get(VERSION) if json.is_object(meta) else None
+    revision: object = meta.get(VERSION) if type(meta) is dict else None
     if revision not in STATELESS:
         return _wrong_version(revision)
     body = read_body(request.method, params, Era.STATELESS)
-    if isinstance(body, Refused):
+    if type(body) is Refused:
         return body
-    kept, target, envelope = body
-    capabilities: object = envelope.get(CAPABILITIES)
-    if not json.is_object(capabilities):
+    kept, target, envelope = cast("Body", body)
+    capabilities: Any = envelope.get(CAPABILITIES)
+    if type(capabilities) is not dict:
         return Refused(INVALID_PARAMS, f'client: params._meta needs an object "{CAPABILITIES}"')
     level: object = envelope.get(LOG_LEVEL)
     if level is not None and level not in _LEVELS:
         return Refused(INVALID_PARAMS, f'client: "{LOG_LEVEL}" must be one of {", ".join(_LEVELS)}')
-    answers: object = params.get("inputResponses", _NOTHING)
-    state: object = params.get("requestState")
-    if not json.is_object(answers) or not (state is None or isinstance(state, str)):
+    answers: Any = params.get("inputResponses", _NOTHING)
+    state: Any = params.get("requestState")
+    if type(answers) is not dict or not (state is None or type(state) is str):
         return Refused(INVALID_PARAMS, "client: inputResponses must be an object, requestState a string")
     return Call(
         id=id,
@@ -181,13 +179,19 @@ class Envelope:
     def __init__(self, client: JSON, capabilities: JSON) -> None:
         self.declared = capabilities
         self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
-        self._plain = msgspec.Raw(json.encode(self.base))
+        self._plain = b'"_meta":%b}' % json.encode(self.base)
 
-    def meta(self, call: Call, token: rpc.Id) -> Any:
+    def is_plain(self, call: Call) -> bool:
+        """Whether `_meta` for `call` is ours alone."""
+        return not call.wants_progress and call.log_level is None and "_meta" not in call.params
+
+    def after(self, params: bytes) -> bytes:
+        """`params`, encoded, and our `_meta` after them."""
+        return b"%b%b%b" % (params[:-1], b"," if len(params) > 2 else b"", self._plain)
+
+    def meta(self, call: Call, token: rpc.Id) -> JSON:
         """`_meta` for `call`: ours, and what the caller sent end to end."""
         rest: object = call.params.get("_meta")
-        if rest is None and not call.wants_progress and call.log_level is None:
-            return self._plain
         meta = {**cast("JSON", rest or {}), **self.base}
         if call.wants_progress:
             meta["progressToken"] = token
@@ -196,8 +200,13 @@ class Envelope:
         return meta
 
 
-def write_call(id: rpc.Id, call: Call, envelope: Envelope) -> bytes:
-    """The request that puts `call` to a server, under our own id and progress token."""
+def write_call(id: int, call: Call, envelope: Envelope, encoded: bytes | None = None) -> bytes:
+    """The request that puts `call` to a server, under our own id and progress token.
+
+    `encoded` is `call.params` in our own encoding, if it exists.
+    """
+    if encoded is not None and call.state is None and not call.answers and envelope.is_plain(call):
+        return rpc.write_request_encoded(id, call.method, envelope.after(encoded))
     params: dict[str, Any] = {**call.params, "_meta": envelope.meta(call, id)}
     if call.answers:
         params["inputResponses"] = call.answers
@@ -221,9 +230,8 @@ def read_outcome(answer: rpc.Response | rpc.Error, call: Call, declared: JSON) -
 
     A result type nobody agreed on is a broken peer (basic/index.mdx:84).
     """
-    if type(answer) is rpc.Error:
+    if isinstance(answer, rpc.Error):
         return Failed(*peer_error(answer), sent="yes", data=answer.data)
-    assert type(answer) is rpc.Response
     kind: object = answer.result.get("resultType", "complete")
     if kind == "complete":
         return Complete(answer.result, answer.encoded)
