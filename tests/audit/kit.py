@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from douane.audit.checkpoint import Mark, Signer
 from douane.audit.entry import Intent, Outcome
 from douane.audit.log import AuditLog
+from douane.audit.payload import SALT_BYTES, u16, u32
 from douane.audit.verify import Report, verify
 from douane.audit.writer import AuditSettings
 from douane.stores.ports import Ledger, Reading
@@ -57,3 +58,13 @@ def calls_in(reading: Reading) -> Iterator[tuple[str, str]]:
     for entry in entries(reading):
         with suppress(AttributeError):
             yield entry.leaf.kind, entry.leaf.call  # type: ignore[union-attr]
+
+
+def packed_entries(leaves: Sequence[bytes]) -> bytes:
+    """As the log packs them."""
+    return b"".join([part for leaf in leaves for part in (u16.pack(len(leaf)), leaf)])
+
+
+def packed_payload(salt: bytes, body: bytes) -> bytes:
+    """As the log packs it."""
+    return u32.pack(SALT_BYTES + len(body)) + salt + body

@@ -10,11 +10,11 @@ from douane.audit.payload import (
     NO_PAYLOAD,
     Salts,
     opens,
-    packed_entries,
-    packed_payload,
     unpacked_entries,
     unpacked_payloads,
 )
+
+from .kit import packed_entries, packed_payload
 
 PAYLOAD = st.none() | st.tuples(st.binary(min_size=32, max_size=32), st.binary(max_size=80))
 

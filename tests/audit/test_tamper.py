@@ -11,12 +11,12 @@ import apsw
 import pytest
 
 from douane.audit.checkpoint import Mark, Signer
-from douane.audit.payload import packed_entries, unpacked_entries
+from douane.audit.payload import unpacked_entries
 from douane.audit.tree import Frontier, leaf_hash
 from douane.audit.verify import Finding
 from douane.stores.sqlite import SqliteLedger, SqliteReader
 
-from .kit import intent, opened, outcome, signer_in, verified
+from .kit import intent, opened, outcome, packed_entries, signer_in, verified
 
 Expected = tuple[int | None, int | None]
 """Row and leaf that must be named; None where the evidence cannot say."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from douane.audit.clock import Clock
 from douane.audit.entry import VERSION, Leaf, encode
 from douane.audit.errors import LeafRefused
-from douane.audit.payload import NO_PAYLOAD, SALT_BYTES, Salts, packed_entries, u32
+from douane.audit.payload import NO_PAYLOAD, SALT_BYTES, Salts, u16, u32
 from douane.audit.tree import Frontier
 from douane.stores.ports import Bundle, Row
 
@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     """What a commit carries, and what is true once it is durable."""
 
     items: list[Item]
+    payload_bytes: int
+    """What its items weighed while they waited."""
     bundle: Bundle
     also: Sequence[Row]
     frontier: Frontier
@@ -38,7 +40,9 @@ class Batch(NamedTuple):
 class Stamped(NamedTuple):
     """Leaves as bytes, their payloads as stored, and what cannot be written."""
 
-    leaves: list[bytes]
+    entries: list[bytes]
+    """The length of each leaf, then the leaf. *Spec:* C2SP tlog-tiles, entry bundles."""
+    hashes: list[bytes]
     records: list[bytes]
     refused: list[tuple[Item, LeafRefused]]
 
@@ -53,7 +57,9 @@ class Stamp:
 
     def __call__(self, items: list[Item]) -> Stamped:
         clock, commit, pack, origin = self._clock, self._salts.commit, u32.pack, self._origin
-        leaves: list[bytes] = []
+        length = u16.pack
+        entries: list[bytes] = []
+        hashes: list[bytes] = []
         records: list[bytes] = []
         refused: list[tuple[Item, LeafRefused]] = []
         for item in items:
@@ -68,19 +74,22 @@ class Stamp:
                     size = len(payload)
                     leaf.commit(commitment, size, keep)
                     record = pack(SALT_BYTES + size) + salt + payload if keep else pack(SALT_BYTES) + salt
-                leaves.append(encode(leaf))
+                raw = encode(leaf)
             except LeafRefused as fault:
                 refused.append((item, fault))
             else:
+                entries += (length(len(raw)), raw)
+                hashes.append(sha256(b"\0" + raw).digest())
                 records.append(record)
-        return Stamped(leaves, records, refused)
+        return Stamped(entries, hashes, records, refused)
 
 
-def packed(items: list[Item], stamped: Stamped, grown: Frontier, open_intents: dict[str, int]) -> Batch:
+def packed(
+    items: list[Item], payload_bytes: int, stamped: Stamped, grown: Frontier, open_intents: dict[str, int]
+) -> Batch:
     """`items`, as `stamped`, after `grown` and `open_intents`, which stay as they are: a batch may come back."""
     first, count = grown.size, len(items)
-    leaves, records, _ = stamped
-    hashes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
+    entries, hashes, records, _ = stamped
     frontier = grown.copy()
     frontier.extend(hashes)
     opened: dict[str, int] = {}
@@ -104,11 +113,11 @@ def packed(items: list[Item], stamped: Stamped, grown: Frontier, open_intents: d
         items[-1][4] * 1_000_000,
         _oldest(open_intents, opened, closed, frontier.size),
         frontier.root(),
-        packed_entries(leaves),
+        b"".join(entries),
         b"".join(hashes),
         payloads,
     )
-    return Batch(items, bundle, rows, frontier, opened, closed)
+    return Batch(items, payload_bytes, bundle, rows, frontier, opened, closed)
 
 
 def _oldest(open_intents: dict[str, int], opened: dict[str, int], closed: set[str], none: int) -> int:
@@ -122,14 +131,14 @@ def fitting(items: list[Item], max_leaves: int, max_bytes: int) -> int:
     """How many of the first of `items` make a batch: at least one."""
     size = 0
     for at, item in enumerate(items[:max_leaves]):
-        size += payload_bytes(item)
+        size += weight(item)
         if size > max_bytes and at:
             return at
     return min(len(items), max_leaves)
 
 
-def payload_bytes(item: Item) -> int:
-    """What an item weighs while it waits."""
+def weight(item: Item) -> int:
+    """Bytes of payload that an item holds while it waits."""
     payload = item[2]
     return 0 if payload is None else len(payload)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha256
 from struct import Struct, error
 from typing import cast
@@ -63,14 +63,8 @@ def opens(salt: bytes, body: bytes, commitment: str) -> bool:
     return hmac.compare_digest(hmac.digest(salt, body, "sha256").hex(), commitment)
 
 
-def packed_entries(leaves: Sequence[bytes]) -> bytes:
-    """*Spec:* C2SP tlog-tiles, entry bundles."""
-    pack = u16.pack
-    return b"".join([part for leaf in leaves for part in (pack(len(leaf)), leaf)])
-
-
 def unpacked_entries(raw: bytes) -> Iterator[bytes]:
-    """Raises ValueError, after the entries that could be read."""
+    """The leaves of a bundle. *Spec:* C2SP tlog-tiles, entry bundles. Raises ValueError, after the entries that could be read."""
     at = 0
     while at < len(raw):
         if at + 2 > len(raw):
@@ -80,10 +74,6 @@ def unpacked_entries(raw: bytes) -> Iterator[bytes]:
         if at > len(raw):
             raise ValueError("an entry is longer than its bundle")
         yield raw[at - length : at]
-
-
-def packed_payload(salt: bytes, body: bytes) -> bytes:
-    return u32.pack(SALT_BYTES + len(body)) + salt + body
 
 
 def unpacked_payloads(raw: bytes) -> Iterator[tuple[bytes, bytes] | None]:

@@ -16,7 +16,7 @@ from typing import NamedTuple, ParamSpec
 
 import msgspec
 
-from douane.audit.batch import Batch, Item, Stamp, claimant, fitting, packed, payload_bytes
+from douane.audit.batch import Batch, Item, Stamp, claimant, fitting, packed, weight
 from douane.audit.checkpoint import Signer
 from douane.audit.commit import Committer, InstantCommitter, Reports, ThreadCommitter
 from douane.audit.entry import Leaf
@@ -137,7 +137,7 @@ class Writer:
             if not self._lingers:
                 self._loop.call_soon(self._go_on)
         self.pending += 1
-        self.pending_bytes += payload_bytes(item)
+        self.pending_bytes += weight(item)
         self._gathered.append(item)
         self.flush()
         future = item[0]
@@ -198,17 +198,20 @@ class Writer:
         if len(items) > settings.max_batch_leaves or self.pending_bytes > settings.max_batch_bytes:
             end = fitting(items, settings.max_batch_leaves, settings.max_batch_bytes)
             items, self._gathered = items[:end], items[end:]
+            size = sum(map(weight, items))
         else:
             self._gathered = []
+            size = self.pending_bytes
         stamped = self._stamp(items)
         for item, fault in stamped.refused:
             items.remove(item)
+            size -= weight(item)
             self._refuse(item, fault)
             if item[0] is None:
                 # Its call is on its way already.
                 raise fault
         if items:
-            self._under_way = batch = packed(items, stamped, self._frontier, self._open_intents)
+            self._under_way = batch = packed(items, size, stamped, self._frontier, self._open_intents)
             self._committer.commit(batch)
 
     def _committed(self, took_s: float) -> None:
@@ -220,15 +223,14 @@ class Writer:
         for call in batch.closed:
             self._open_intents.pop(call, None)
         self._open_intents.update(batch.opened)
-        index = batch.bundle.first
-        for item in batch.items:
-            future = item[0]
-            if future is not None and not future.done():
-                future.set_result(index)
-            index += 1
+        if batch.items[0][0] is not None:
+            # Where the first is waited for, all are: those of a ledger that is instant have had their answer.
+            for index, (future, *_) in enumerate(batch.items, batch.bundle.first):
+                if future is not None and not future.done():
+                    future.set_result(index)
         self._under_way = None
         if not self._halted:
-            self._left(len(batch.items), sum(map(payload_bytes, batch.items)))
+            self._left(len(batch.items), batch.payload_bytes)
         self._told.committed(len(batch.items), took_s)
         if ARMED:
             failpoint("audit.after_ack")
@@ -263,7 +265,7 @@ class Writer:
         future = item[0]
         if future is not None and not future.done():
             future.set_exception(fault)
-        self._left(1, payload_bytes(item))
+        self._left(1, weight(item))
 
     def _left(self, leaves: int, payload_bytes: int) -> None:
         self.pending -= leaves

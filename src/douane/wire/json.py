@@ -80,14 +80,11 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Any, bytes]:
         raise FrameError(f"nested deeper than {limits.max_depth}") from None
     except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError) as exc:
         raise FrameError("not JSON", PARSE_ERROR) from exc
-    if len(canonical) > _SHORT_BYTES:
-        brackets = _how_many(canonical, b"{") + _how_many(canonical, b"[")
-    else:
-        brackets = canonical.count(b"{") + canonical.count(b"[")
-    if brackets > limits.max_depth:
+    size = len(canonical)
+    if size > _SHORT_BYTES or size > limits.max_keys * _MIN_KEY_BYTES:
+        _weigh(canonical, limits)
+    elif canonical.count(b"{") + canonical.count(b"[") > limits.max_depth:
         _check_depth(canonical, limits.max_depth)
-    if len(canonical) > limits.max_keys * _MIN_KEY_BYTES:
-        _check_keys(canonical, limits.max_keys)
     if canonical != data:
         _refuse_twins(data)
     return value, canonical
@@ -96,6 +93,13 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Any, bytes]:
 def _how_many(data: bytes, char: bytes) -> int:
     # Not count(): for one character it looks at every byte by itself, `replace` leaps. 100 KB: 4 µs against 75.
     return len(data) - len(data.replace(char, b""))
+
+
+def _weigh(canonical: bytes, limits: Limits) -> None:
+    if _how_many(canonical, b"{") + _how_many(canonical, b"[") > limits.max_depth:
+        _check_depth(canonical, limits.max_depth)
+    if len(canonical) > limits.max_keys * _MIN_KEY_BYTES:
+        _check_keys(canonical, limits.max_keys)
 
 
 def _check_depth(canonical: bytes, max_depth: int) -> None:
