@@ -44,6 +44,9 @@ class Stamped(NamedTuple):
     """The length of each leaf, then the leaf. *Spec:* C2SP tlog-tiles, entry bundles."""
     hashes: list[bytes]
     records: list[bytes]
+    """The payloads as stored, in pieces: no piece is copied before all of it is."""
+    payloads: int
+    """How many of them there are; the rest is NO_PAYLOAD."""
     refused: list[tuple[Item, LeafRefused]]
 
 
@@ -61,27 +64,30 @@ class Stamp:
         entries: list[bytes] = []
         hashes: list[bytes] = []
         records: list[bytes] = []
+        payloads = 0
         refused: list[tuple[Item, LeafRefused]] = []
         for item in items:
             _, leaf, payload, keep, at_ms, _ = item
             if at_ms != clock.ms:
                 clock.set(at_ms)
             leaf.v, leaf.log, leaf.t = VERSION, origin, clock.text
-            record = NO_PAYLOAD
             try:
-                if payload is not None:
+                if payload is None:
+                    raw, record = encode(leaf), (NO_PAYLOAD,)
+                else:
                     salt, commitment = commit(payload)
                     size = len(payload)
                     leaf.commit(commitment, size, keep)
-                    record = pack(SALT_BYTES + size) + salt + payload if keep else pack(SALT_BYTES) + salt
-                raw = encode(leaf)
+                    raw = encode(leaf)
+                    record = (pack(SALT_BYTES + size), salt, payload) if keep else (pack(SALT_BYTES), salt)
+                    payloads += 1
             except LeafRefused as fault:
                 refused.append((item, fault))
             else:
                 entries += (length(len(raw)), raw)
                 hashes.append(sha256(b"\0" + raw).digest())
-                records.append(record)
-        return Stamped(entries, hashes, records, refused)
+                records += record
+        return Stamped(entries, hashes, records, payloads, refused)
 
 
 def packed(
@@ -89,7 +95,7 @@ def packed(
 ) -> Batch:
     """`items`, as `stamped`, after `grown` and `open_intents`, which stay as they are: a batch may come back."""
     first, count = grown.size, len(items)
-    entries, hashes, records, _ = stamped
+    entries, hashes, records, kept, _ = stamped
     frontier = grown.copy()
     frontier.extend(hashes)
     opened: dict[str, int] = {}
@@ -106,7 +112,7 @@ def packed(
         index += 1
         if also:
             rows += also
-    payloads = b"".join(records) if records.count(NO_PAYLOAD) < count else None
+    payloads = b"".join(records) if kept else None
     bundle = Bundle(
         first,
         count,

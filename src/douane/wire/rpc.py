@@ -27,7 +27,7 @@ __all__ = [
     "write_error",
     "write_notification",
     "write_request",
-    "write_request_encoded",
+    "write_request_and",
     "write_result",
 ]
 
@@ -164,9 +164,16 @@ def write_request(id: Id, method: str, params: Mapping[str, Any]) -> bytes:
     return b'%b,"method":%b,"params":%b}' % (_head(id), json.encode(method), json.encode(params))
 
 
-def write_request_encoded(id: int, method: str, params: bytes) -> bytes:
-    """As `write_request`, with params in our own encoding."""
-    return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}' % (id, json.encode(method), params)
+def write_request_and(id: int, method: str, params: bytes, member: bytes) -> bytes:
+    """As `write_request`, with params in our own encoding and one member more."""
+    comma = b"," if len(params) > 2 else b""
+    return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b%b%b}}' % (
+        id,
+        json.encode(method),
+        params[:-1],
+        comma,
+        member,
+    )
 
 
 def write_notification(method: str, params: Mapping[str, Any]) -> bytes:

@@ -174,20 +174,17 @@ def discover_result(capabilities: JSON, server: JSON, instructions: str | None, 
 class Envelope:
     """What every request to one server carries in `_meta`, encoded once."""
 
-    __slots__ = ("_plain", "base", "declared")
+    __slots__ = ("base", "declared", "plain")
 
     def __init__(self, client: JSON, capabilities: JSON) -> None:
         self.declared = capabilities
         self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
-        self._plain = b'"_meta":%b}' % json.encode(self.base)
+        self.plain = b'"_meta":%b' % json.encode(self.base)
+        """The member `_meta` where it is ours alone."""
 
     def is_plain(self, call: Call) -> bool:
         """Whether `_meta` for `call` is ours alone."""
         return not call.wants_progress and call.log_level is None and "_meta" not in call.params
-
-    def after(self, params: bytes) -> bytes:
-        """`params`, encoded, and our `_meta` after them."""
-        return b"%b%b%b" % (params[:-1], b"," if len(params) > 2 else b"", self._plain)
 
     def meta(self, call: Call, token: rpc.Id) -> JSON:
         """`_meta` for `call`: ours, and what the caller sent end to end."""
@@ -206,7 +203,7 @@ def write_call(id: int, call: Call, envelope: Envelope, encoded: bytes | None = 
     `encoded` is `call.params` in our own encoding, if it exists.
     """
     if encoded is not None and call.state is None and not call.answers and envelope.is_plain(call):
-        return rpc.write_request_encoded(id, call.method, envelope.after(encoded))
+        return rpc.write_request_and(id, call.method, encoded, envelope.plain)
     params: dict[str, Any] = {**call.params, "_meta": envelope.meta(call, id)}
     if call.answers:
         params["inputResponses"] = call.answers
