@@ -104,6 +104,20 @@ async def test_headers_that_do_not_mirror_the_body_are_refused_with_their_code(t
         assert await calls_of(client) == 3
 
 
+async def test_a_head_said_again_over_another_body_is_judged_by_that_body(tmp_path: Path) -> None:
+    async with gateway(tmp_path, {"hostile": hostile()}) as running, http(running) as client:
+        good = whole(raw(running))
+        other = json.dumps(request("tools/call", enveloped(tool("hostile_COUNT")))).encode()
+        listing = json.dumps(request("tools/list", enveloped({}))).encode()
+        async with wire(running) as line:
+            for body, status in ((BODY, 200), (BODY, 200), (other, 400), (BODY, 200), (listing.ljust(len(BODY)), 400)):
+                await line.say(good.replace(BODY, body))
+                answer = await line.answer()
+                assert answer.status == status, body
+                assert (b"-32020" in answer.body) == (status == 400)
+        assert await calls_of(client) == 4
+
+
 @pytest.mark.parametrize(
     "host", ["evil.com", "127.0.0.1", "127.0.0.1:{port}.evil.com", "127.0.0.1:1", "localhost.evil.com:{port}", "[::1]"]
 )

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from douane.flow.chain import Emit
-from douane.gateway.http_door import HttpDoor
+from douane.gateway.http_door import HttpDoor, Turned
 from douane.gateway.listener import Listener
 from douane.gateway.sessions import Sessions
 from douane.protocol.call import Call, Principal
@@ -42,18 +42,52 @@ class Peer:
         raise AssertionError
 
 
-def door_to(peer: Peer) -> HttpDoor:
-    catalog = Catalog()
-    listener = Listener(peer, catalog, lambda: asyncio.sleep(0))
+def listener_to(peer: Peer) -> Listener:
+    listener = Listener(peer, Catalog(), lambda: asyncio.sleep(0))
     listener.ready()
-    sessions = Sessions(catalog, asyncio.get_running_loop().time, max_sessions=1, idle_s=60.0)
-    return HttpDoor(listener, lambda _: Principal("anna"), sessions, rpc.Limits())
+    return listener
 
 
-def asked(door: HttpDoor) -> Reply:
+def door_to(peer: Peer) -> HttpDoor:
+    return HttpDoor(listener_to(peer), lambda _: Principal("anna"), sessions(), rpc.Limits())
+
+
+def sessions() -> Sessions:
+    return Sessions(Catalog(), asyncio.get_running_loop().time, max_sessions=1, idle_s=60.0)
+
+
+class Lodge:
+    """Lets in until it is closed, and counts whom it looked at."""
+
+    def __init__(self) -> None:
+        self.looked, self.is_open = 0, True
+
+    def __call__(self, request: Request) -> Principal:
+        self.looked += 1
+        if not self.is_open:
+            raise Turned(401, "client: no longer")
+        return Principal("anna")
+
+
+async def test_who_was_let_in_is_looked_at_anew_when_its_time_is_up() -> None:
+    lodge, peer = Lodge(), Peer()
+    for papers_s, looked in ((60.0, 1), (-1.0, 3)):
+        lodge.looked, lodge.is_open = 0, True
+        door = HttpDoor(listener_to(peer), lodge, sessions(), rpc.Limits(), papers_s=papers_s)
+        memo: dict[str, object] = {}
+        for _ in range(3):
+            asked(door, memo)
+        assert (lodge.looked, door.open_calls) == (looked, 3)
+        lodge.is_open = False
+        asked(door, memo)
+        assert door.open_calls == (4 if papers_s > 0 else 3)
+        await door.aclose()
+
+
+def asked(door: HttpDoor, memo: dict[str, object] | None = None) -> Reply:
     body = rpc.write_request(1, "tools/call", {"name": "echo", "arguments": {}, "_meta": META})
-    request = Request(b"POST", b"/mcp", b"", HEADERS, body)
-    reply = Reply(cast("Any", None), request)
+    request = Request(b"POST", b"/mcp", b"", HEADERS, body, memo={} if memo is None else memo)
+    reply = Reply(cast("Any", None), False)
     door(request, reply)
     return reply
 

@@ -66,6 +66,36 @@ async def test_a_connection_is_used_again() -> None:
 
 
 @on_both_loops
+async def test_an_answer_with_the_head_of_the_last_is_read_wherever_it_is_cut() -> None:
+    answer = OK.replace(b"ok", b"%b")
+
+    async def scene(line: Wire) -> None:
+        for number, cut in enumerate([0, 0, *range(1, len(OK), 5), 0]):
+            await request_of(line)
+            whole = answer.replace(b"%b", b"%02d" % number)
+            await line.say(whole[:cut])
+            await line.say(whole[cut:])
+
+    async with playing(scene) as stage, calling() as client:
+        for number in range(len(range(1, len(OK), 5)) + 3):
+            assert (await post(client, stage.origin)).body == b"%02d" % number
+        assert stage.connections == 1
+
+
+@on_both_loops
+async def test_a_stream_is_a_stream_also_when_its_head_was_that_of_a_whole_answer() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\ndata: x\n\n"
+    async with playing(answering(answer, answer)) as stage, calling() as client:
+        assert (await post(client, stage.origin)).body == b"data: x\n\n"
+        heard: list[bytes] = []
+        deadline = asyncio.get_running_loop().time() + 5
+        got = await client.request(
+            "POST", stage.origin, "/mcp", [], b"hi", deadline=deadline, on_event=lambda event: heard.append(event.data)
+        )
+        assert (got.body, heard) == (b"", [b"x"])
+
+
+@on_both_loops
 async def test_our_client_and_our_server_understand_each_other() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]

@@ -67,6 +67,40 @@ async def test_a_connection_serves_many_requests_and_close_is_honoured() -> None
 
 
 @on_both_loops
+async def test_a_head_said_again_is_the_same_head_with_the_memo_of_the_first_and_a_body_of_its_own() -> None:
+    held = Held()
+    async with serving(held) as server, wire(server.port) as line:
+        memos: list[object] = []
+        for body in (b"one", b"two", b"six", b"three"):
+            await line.say(post(body))
+            request, reply = await held.asked.get()
+            request.memo.setdefault("first", body)
+            memos.append(request.memo["first"])
+            assert (request.method, request.path, request.body) == (b"POST", b"/mcp", body)
+            reply.send(200, [], body)
+            assert (await line.hear(b"\r\n\r\n" + body)).startswith(b"HTTP/1.1 200")
+        # Another length is another head.
+        assert memos == [b"one", b"one", b"one", b"three"]
+
+
+@on_both_loops
+async def test_a_head_said_again_is_read_wherever_it_is_cut_and_whatever_follows_it() -> None:
+    async with serving() as server, wire(server.port) as line:
+        again = post(b"one")
+        await line.say(again)
+        await line.hear(b"POST /mcp one")
+        for cut in range(1, len(again), 7):
+            await line.say(again[:cut])
+            await line.say(again[cut:])
+            await line.hear(b"POST /mcp one")
+        await line.say(again + post(b"two") + again)
+        for body in (b"one", b"two", b"one"):
+            await line.hear(b"POST /mcp " + body)
+        await line.say(again)
+        await line.hear(b"POST /mcp one")
+
+
+@on_both_loops
 async def test_pipelined_requests_are_answered_in_order_and_one_at_a_time() -> None:
     held = Held()
     async with serving(held) as server, wire(server.port) as line:

@@ -34,8 +34,6 @@ Header = tuple[bytes, bytes]
 _MODERN = MODERN.encode()
 _JSON = encode_headers([(b"content-type", b"application/json")])
 _TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
-_PAPERS_S = 1.0
-"""A token that is withdrawn ends what was concluded from it within this time (FEATURES I10 wants five seconds)."""
 _STREAM = encode_headers(
     [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 )
@@ -56,8 +54,19 @@ Admit = Callable[[Request], Principal]
 class HttpDoor:
     """The endpoint `/mcp`. An `Endpoint` of transports.http_server."""
 
-    def __init__(self, listener: Listener, admit: Admit, sessions: Sessions, limits: rpc.Limits) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        admit: Admit,
+        sessions: Sessions,
+        limits: rpc.Limits,
+        *,
+        papers_s: float = 1.0,
+    ) -> None:
+        """`papers_s`: how long what a head says is believed. A token that is withdrawn is good for no longer than that
+        (FEATURES I10 wants five seconds)."""
         self._listener, self._admit, self._sessions, self._limits = listener, admit, sessions, limits
+        self._papers_s = papers_s
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, asyncio.Task[None]] = {}
@@ -88,7 +97,7 @@ class HttpDoor:
             except Turned as turned:
                 reply.send(turned.status, _TEXT.plus(*turned.headers), turned.reason.encode())
                 return
-            papers = request.memo["papers"] = _papers(request, principal, self._loop.time() + _PAPERS_S)
+            papers = request.memo["papers"] = _papers(request, principal, self._loop.time() + self._papers_s)
         if papers.calls:
             self._post(request, reply, papers)
             return
