@@ -48,7 +48,7 @@ ROWS = (
         (
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/frontdoor/test_sessions.py::test_initialize_settles_on_what_both_speak",
-            "tests/gateway/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
+            "tests/sdk/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
         ),
     ),
     Row(
@@ -118,7 +118,7 @@ ROWS = (
             "tests/frontdoor/test_events.py::test_the_notification_cancels_in_a_session_and_nothing_more_is_said",
             "tests/frontdoor/test_events.py::test_the_notification_cancels_on_a_line",
             "tests/frontdoor/test_events.py::test_trace_context_reaches_the_server_and_our_envelope_is_our_own",
-            "tests/gateway/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
+            "tests/sdk/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
         ),
     ),
     Row(

@@ -20,7 +20,6 @@ from ..auth.first_token import TokenUnusable, first_token
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
-from ..gateway.http_door import Turned
 from ..gateway.names import exposed
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
@@ -30,6 +29,7 @@ from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
+from ..sdk.http_door import Turned
 from ..sdk.http_session import open_http
 from ..sdk.session import Noted, Session
 from ..stores.ports import Ledger, StoreBusy, StoreFailed

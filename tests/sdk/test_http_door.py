@@ -4,12 +4,13 @@ import asyncio
 from typing import Any, cast
 
 from douane.flow.chain import Emit
-from douane.gateway.http_door import HttpDoor
-from douane.gateway.listener import Listener
-from douane.gateway.sessions import Sessions
+from douane.gateway.app import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Outcome
 from douane.registry.catalog import Catalog
+from douane.sdk.client_sessions import Sessions
+from douane.sdk.http_door import HttpDoor
+from douane.sdk.listener import Listener
 from douane.transports.http_server import Reply, Request
 from douane.wire import rpc
 
@@ -44,7 +45,7 @@ class Peer:
 
 def door_to(peer: Peer) -> HttpDoor:
     catalog = Catalog()
-    listener = Listener(peer, catalog, lambda: asyncio.sleep(0))
+    listener = Listener(peer, catalog, ABOUT, lambda: asyncio.sleep(0))
     listener.ready()
     sessions = Sessions(catalog, asyncio.get_running_loop().time, max_sessions=1, idle_s=60.0)
     return HttpDoor(listener, lambda _: Principal("anna"), sessions, rpc.Limits())
