@@ -1,0 +1,183 @@
+"""A server as a process: on its standard streams, or at a port, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, NamedTuple, Protocol
+
+from ..auth.tokens import Bearer, Denied, Identity, is_loopback
+from ..protocol.call import Principal
+from ..transports import http_server
+from ..transports.http_guard import Guard
+from ..transports.http_server import Endpoint, Reply, Request
+from ..transports.link import Link
+from ..transports.stdio import connect_stdio
+from ..wire.rpc import Limits
+from .client_sessions import Sessions
+from .http_door import Admit, HttpDoor, Turned
+from .line_door import LineDoor
+from .listener import Listener
+
+__all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http"]
+
+try:
+    import uvloop
+except ImportError:  # Windows has none.
+    uvloop = None
+
+logger = logging.getLogger(__name__)
+
+PATH = b"/mcp"
+LOCAL = Principal("local")
+"""Who is on this machine, and was not asked for a token."""
+_DRAIN_S = 10.0
+_LAST_ANSWERS_S = 60.0
+"""A client that pipes its questions in and closes its end still wants the answers."""
+
+
+class Http(NamedTuple):
+    """Where to serve, and for whom."""
+
+    host: str
+    port: int
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    token: str | None = None
+
+
+class Served(Protocol):
+    """What can be run: a server."""
+
+    listener: Listener
+
+    def ready(self) -> AbstractAsyncContextManager[None]: ...
+
+    def serve(self, link: Link) -> LineDoor: ...
+
+    def close(self) -> None: ...
+
+
+def run_stdio(served: Served) -> None:
+    _run(served, _stdio(served))
+
+
+def run_http(served: Served, at: Http) -> None:
+    """Raises ValueError for what may not be served, OSError for an address that cannot be had."""
+    _run(served, _http(served, at))
+
+
+def _run(served: Served, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        if uvloop is None:
+            asyncio.run(work)
+        else:
+            uvloop.run(work)
+    except KeyboardInterrupt:
+        return
+    finally:
+        served.close()
+
+
+async def _stdio(served: Served) -> None:
+    async with served.ready():
+        door = served.serve(await connect_stdio())
+        with _told_to_stop() as stop:
+            await asyncio.wait({stop, door.ended}, return_when=asyncio.FIRST_COMPLETED)
+            await door.drain(_DRAIN_S if stop.done() else _LAST_ANSWERS_S)
+
+
+async def _http(served: Served, at: Http) -> None:
+    async with served.ready(), serve_http(served.listener, at) as port:
+        print(f"serving at http://{_named(at.host)}:{port}{PATH.decode()}", file=sys.stderr, flush=True)
+        with _told_to_stop() as stop:
+            await stop
+
+
+@contextmanager
+def _told_to_stop() -> Generator["asyncio.Future[None]"]:
+    """Resolved by the first SIGINT or SIGTERM; a second one has its usual effect."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[None] = loop.create_future()
+
+    def stop() -> None:
+        if not told.done():
+            told.set_result(None)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield told
+    finally:
+        stop()
+
+
+@asynccontextmanager
+async def serve_http(listener: Listener, at: Http) -> AsyncGenerator[int]:
+    """Serve over Streamable HTTP until the block ends, which lets open calls end first. Yields the port.
+
+    Raises ValueError for what may not be served, OSError for an address that cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    if at.token is None and not is_loopback(at.host):
+        raise ValueError(f"{at.host!r} can be reached from other machines: give a token=, or serve on 127.0.0.1")
+    sessions = Sessions(listener.offer, loop.time)
+    door = HttpDoor(listener, _admit(at.token, loop.time), sessions, Limits())
+    sock = socket.create_server((at.host, at.port), family=socket.AF_INET6 if ":" in at.host else socket.AF_INET)
+    port = sock.getsockname()[1]
+    try:
+        server = await http_server.serve(_routed(door), guard=_guard(at, port), sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        yield port
+    finally:
+        door.hush()
+        await server.aclose(_DRAIN_S)
+        await door.aclose()
+
+
+def _guard(at: Http, port: int) -> Guard:
+    names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", _named(at.host))]
+    return Guard([name.encode() for name in (*names, *at.hosts)], [origin.encode() for origin in at.origins])
+
+
+def _named(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _routed(door: Endpoint) -> Endpoint:
+    def route(request: Request, reply: Reply) -> None:
+        if request.path == PATH:
+            door(request, reply)
+        else:
+            reply.send(404, [(b"content-type", b"text/plain")], b"client: this server answers at /mcp\n")
+
+    return route
+
+
+def _admit(token: str | None, clock: Callable[[], float]) -> Admit:
+    if token is None:
+        return lambda request: LOCAL
+    bearer = Bearer({token: Identity("owner")}, clock)
+    owner = Principal("owner")
+
+    def admit(request: Request) -> Principal:
+        who = bearer.verify(request.headers.get(b"authorization"), request.client)
+        if isinstance(who, Denied):
+            raise Turned(who.status, "client: send the server's token as `Authorization: Bearer …`", _challenge(who))
+        return owner
+
+    return admit
+
+
+def _challenge(denied: Denied) -> Sequence[tuple[bytes, bytes]]:
+    if denied.challenge is not None:
+        return [(b"www-authenticate", denied.challenge.encode())]
+    return [(b"retry-after", b"%d" % (int(denied.retry_after_s) + 1))]
