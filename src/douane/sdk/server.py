@@ -12,7 +12,7 @@ Names, descriptions and schemas come from the functions; what cannot be served i
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..protocol.methods import Kind
 from ..transports.link import Link
@@ -190,7 +190,7 @@ class Server:
 
     def run(
         self,
-        transport: Literal["stdio", "http"] | str = "stdio",
+        transport: str = "stdio",
         *,
         host: str = "127.0.0.1",
         port: int = 8000,
@@ -198,16 +198,16 @@ class Server:
         origins: Iterable[str] = (),
         token: str | None = None,
     ) -> None:
-        """Serve until the client has gone (stdio), or until Ctrl-C or SIGTERM.
+        """Serve over `stdio` until the client has gone, or over `http` until Ctrl-C or SIGTERM.
 
-        Over HTTP, at `/mcp` of `host` and `port` (0: any free one, told on standard error). On loopback nobody needs a
+        Over HTTP (by its long name `streamable-http`), at `/mcp` of `host` and `port` (0: any free one, told on standard error). On loopback nobody needs a
         token, and pages of other sites are kept out by their Origin and Host. `hosts` and `origins` name what else
         may be asked for, and by whom. What other machines can reach needs a `token`. Raises ValueError, OSError.
         """
         match transport:
             case "stdio":
                 run_stdio(self)
-            case "http":
+            case "http" | "streamable-http":
                 run_http(self, Http(host, port, tuple(hosts), tuple(origins), token))
             case _:
                 raise ValueError(f"transport is 'stdio' or 'http', not {transport!r}")
