@@ -22,7 +22,7 @@ from .http_door import Admit, HttpDoor, Turned
 from .line_door import LineDoor
 from .listener import Listener
 
-__all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http"]
+__all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http", "told_to_stop"]
 
 try:
     import uvloop
@@ -85,7 +85,7 @@ def _run(served: Served, work: Coroutine[Any, Any, None]) -> None:
 async def _stdio(served: Served) -> None:
     async with served.ready():
         door = served.serve(await connect_stdio())
-        with _told_to_stop() as stop:
+        with told_to_stop() as stop:
             await asyncio.wait({stop, door.ended}, return_when=asyncio.FIRST_COMPLETED)
             await door.drain(_DRAIN_S if stop.done() else _LAST_ANSWERS_S)
 
@@ -93,12 +93,12 @@ async def _stdio(served: Served) -> None:
 async def _http(served: Served, at: Http) -> None:
     async with served.ready(), serve_http(served.listener, at) as port:
         print(f"serving at http://{_named(at.host)}:{port}{PATH.decode()}", file=sys.stderr, flush=True)
-        with _told_to_stop() as stop:
+        with told_to_stop() as stop:
             await stop
 
 
 @contextmanager
-def _told_to_stop() -> Generator["asyncio.Future[None]"]:
+def told_to_stop() -> Generator["asyncio.Future[None]"]:
     """Resolved by the first SIGINT or SIGTERM; a second one has its usual effect."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[None] = loop.create_future()
