@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from .content import CONTENT_TYPES, Message, as_content, contents_of
 from .context import Context
@@ -16,12 +16,6 @@ from .uri_template import UriTemplate
 __all__ = ["Completion", "Function", "Prompt", "Resource", "Tool"]
 
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,128}$")
-
-
-class Runs(Protocol):
-    """What runs a function: for one call, with its context."""
-
-    threads: Threads
 
 
 class Function:
@@ -39,7 +33,8 @@ class Function:
     def takes_context(self) -> bool:
         return self._context is not None
 
-    def __call__(self, arguments: dict[str, Any], context: Context, threads: Threads) -> Awaitable[Any]:
+    def __call__(self, arguments: dict[str, Any], context: Context | None, threads: Threads) -> Awaitable[Any]:
+        """`context` is needed when it `takes_context`, else not looked at."""
         if self._context is not None:
             arguments[self._context] = context
         if self._waits:

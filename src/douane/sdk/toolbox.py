@@ -7,7 +7,7 @@ Spec: specification/2026-07-28/server/*.mdx, server/utilities/pagination.mdx, ca
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from threading import get_ident
 from typing import Any
 
@@ -172,7 +172,13 @@ class Toolbox:
         except Exception as exc:
             return _failed(exc, completion.function, call)
 
-    async def _run(self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit) -> Any:
+    def _run(self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit) -> Awaitable[Any]:
+        # Most functions want no context, and are not made to wait for one.
+        if function.takes_context:
+            return self._run_told(function, arguments, call, emit)
+        return function(arguments, None, self._threads)
+
+    async def _run_told(self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit) -> Any:
         context = Context(call, emit, asyncio.get_running_loop(), get_ident(), self.state)
         try:
             return await function(arguments, context, self._threads)
