@@ -1,6 +1,7 @@
 """Clients by command and by URL, and many side by side; the servers are programs, and nothing of them is left."""
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from gateway_world import until
+from peers import ENVELOPE
 
 from douane.protocol.versions import Era
 from douane.sdk import CannotConnect, Client, Host, Reaching, Server, ServerError
@@ -216,3 +218,37 @@ def test_plain_tests_ask_without_a_loop_of_their_own() -> None:
         assert [client.call("double", {"n": n}).structured["result"] for n in range(3)] == [0, 2, 4]
         assert [tool["name"] for tool in client.tools()] == ["double"]
         assert (client.resources(), client.templates(), client.prompts()) == ([], [], [])
+
+
+async def piped(program: list[str], *frames: dict[str, object]) -> list[dict[str, object]]:
+    """What a server answers to somebody who pipes questions in and closes the pipe at once."""
+    process = await asyncio.create_subprocess_exec(
+        *program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    asked = "".join(json.dumps({"jsonrpc": "2.0", **frame}) + "\n" for frame in frames)
+    out, _ = await asyncio.wait_for(process.communicate(asked.encode()), BOUND_S)
+    assert process.returncode == 0
+    return [json.loads(line) for line in out.splitlines()]
+
+
+async def test_who_pipes_questions_in_gets_all_answers_before_the_server_ends(program: list[str]) -> None:
+    call = {"method": "tools/call", "params": {"name": "pid", "_meta": ENVELOPE}}
+    said = await piped(program, *({"id": id_, **call} for id_ in range(3)))
+    assert sorted(str(answer["id"]) for answer in said) == ["0", "1", "2"]
+    assert all("result" in answer for answer in said)
+
+
+async def test_a_server_at_a_call_that_never_ends_ends_when_its_client_has_gone_and_it_is_told_to(
+    program: list[str],
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hang", "_meta": ENVELOPE}}
+    ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+    process.stdin.write((json.dumps(call) + "\n" + json.dumps(ping) + "\n").encode())
+    assert b'"id":2' in await asyncio.wait_for(process.stdout.readline(), BOUND_S)
+    process.stdin.close()
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 5.0) == 0

@@ -29,7 +29,7 @@ from .client import Client, ServerError
 from .connect import CannotConnect, open_line
 from .line_door import LineDoor
 from .listener import About, Changed, Listener
-from .serving import LOCAL, Http, serve_http, told_to_stop
+from .serving import LOCAL, Http, serve_http, told_to_stop, until_over
 from .session import Session
 
 __all__ = ["Reloading", "Say", "develop"]
@@ -75,9 +75,7 @@ async def develop(target: str, say: Say, *, at: Http | None = None) -> None:
 
 
 async def _on_stdio(reloading: "Reloading", stop: "asyncio.Future[None]") -> None:
-    door = LineDoor(await connect_stdio(), reloading.listener, LOCAL, Limits())
-    await asyncio.wait({stop, door.ended}, return_when=asyncio.FIRST_COMPLETED)
-    await door.drain(_LAST_CALLS_S)
+    await until_over(LineDoor(await connect_stdio(), reloading.listener, LOCAL, Limits(), owes=True), stop)
 
 
 async def _watch(reloading: "Reloading", say: Say) -> None:

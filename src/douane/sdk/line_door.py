@@ -32,7 +32,11 @@ MAX_OPEN = 256
 class LineDoor:
     """Serves one client over one link until the line ends; `ended` is then resolved with the reason."""
 
-    def __init__(self, link: Link, listener: Listener, principal: Principal, limits: rpc.Limits) -> None:
+    def __init__(
+        self, link: Link, listener: Listener, principal: Principal, limits: rpc.Limits, *, owes: bool = False
+    ) -> None:
+        """`owes`: a client that has said its last still gets what it asked for, until `drain` or `aclose`."""
+        self._owes = owes
         self._link, self._listener, self._principal, self._limits = link, listener, principal, limits
         self._layer = listener.about.layer
         self._loop = asyncio.get_running_loop()
@@ -62,8 +66,9 @@ class LineDoor:
 
     def _on_close(self, reason: str) -> None:
         self._listener.offer.on_change.remove(self._on_change)
-        for task in self._open.values():
-            task.cancel()
+        if not self._owes:
+            for task in self._open.values():
+                task.cancel()
         if not self.ended.done():
             self.ended.set_result(reason)
 

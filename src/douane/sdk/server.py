@@ -219,9 +219,12 @@ class Server:
             self.toolbox.state = state
             yield
 
-    def serve(self, link: Link, limits: Limits | None = None) -> LineDoor:
-        """Serve one client over a line, within `ready`. The caller closes what is returned."""
-        return LineDoor(link, self.listener, LOCAL, limits or Limits())
+    def serve(self, link: Link, *, owes: bool = False) -> LineDoor:
+        """Serve one client over a line, within `ready`. The caller closes what is returned.
+
+        `owes`: a client that has said its last still gets what it asked for.
+        """
+        return LineDoor(link, self.listener, LOCAL, Limits(), owes=owes)
 
     def close(self) -> None:
         """End the threads of its plain functions. It may be used again."""

@@ -22,7 +22,7 @@ from .http_door import Admit, HttpDoor, Turned
 from .line_door import LineDoor
 from .listener import Listener
 
-__all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http", "told_to_stop"]
+__all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http", "told_to_stop", "until_over"]
 
 try:
     import uvloop
@@ -35,8 +35,10 @@ PATH = b"/mcp"
 LOCAL = Principal("local")
 """Who is on this machine, and was not asked for a token."""
 _DRAIN_S = 10.0
-_LAST_ANSWERS_S = 60.0
-"""A client that pipes its questions in and closes its end still wants the answers."""
+_LAST_ANSWERS_S = 10.0
+"""A client that pipes its questions in and closes its end still wants the answers; one that has gone wants us gone."""
+_STOP_S = 1.0
+"""Clients kill two seconds after they have asked to end (2025-11-25 basic/lifecycle.mdx, shutdown)."""
 
 
 class Http(NamedTuple):
@@ -56,7 +58,7 @@ class Served(Protocol):
 
     def ready(self) -> AbstractAsyncContextManager[None]: ...
 
-    def serve(self, link: Link) -> LineDoor: ...
+    def serve(self, link: Link, *, owes: bool = False) -> LineDoor: ...
 
     def close(self) -> None: ...
 
@@ -84,10 +86,22 @@ def _run(served: Served, work: Coroutine[Any, Any, None]) -> None:
 
 async def _stdio(served: Served) -> None:
     async with served.ready():
-        door = served.serve(await connect_stdio())
+        door = served.serve(await connect_stdio(), owes=True)
         with told_to_stop() as stop:
-            await asyncio.wait({stop, door.ended}, return_when=asyncio.FIRST_COMPLETED)
-            await door.drain(_DRAIN_S if stop.done() else _LAST_ANSWERS_S)
+            await until_over(door, stop)
+
+
+async def until_over(door: LineDoor, stop: "asyncio.Future[None]") -> None:
+    """Until the client has gone or we are told to stop; then what is open has its time, and the door is closed."""
+    await asyncio.wait({stop, door.ended}, return_when=asyncio.FIRST_COMPLETED)
+    draining = asyncio.get_running_loop().create_task(door.drain(_LAST_ANSWERS_S))
+    try:
+        await asyncio.wait({stop, draining}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({draining}, timeout=_STOP_S)
+    finally:
+        draining.cancel()
+        await asyncio.wait({draining})
+        await door.aclose()
 
 
 async def _http(served: Served, at: Http) -> None:
