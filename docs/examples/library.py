@@ -54,7 +54,7 @@ def add_book(context: Context, book: Book) -> str:
 async def take_stock(context: Context, shelves: int = 3) -> int:
     """Count all books, shelf by shelf."""
     for shelf in range(shelves):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
         context.progress(shelf + 1, shelves, f"shelf {shelf + 1}")
     context.info("stock was taken")
     return context.state.execute("SELECT count(*) FROM books").fetchone()[0]
