@@ -135,6 +135,16 @@ async def test_a_call_that_is_open_stays_with_the_server_it_was_put_to(tmp_path:
         assert await call == "old"
 
 
+async def test_a_server_that_dies_is_started_again_for_the_next_call(tmp_path: Path) -> None:
+    text = FIRST + "\n@server.tool()\ndef die() -> None:\n    import os\n    os._exit(3)\n"
+    async with developing(tmp_path / "server.py", text) as dev:
+        await dev.until("started in")
+        with pytest.raises(ServerError, match="ended before it answered"):
+            await dev.text("die")
+        assert await dev.text() == "one"
+        assert "it has ended; started again for a call" in dev.said
+
+
 async def test_it_is_served_at_a_port_too(tmp_path: Path) -> None:
     file = tmp_path / "server.py"
     file.write_text(FIRST)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Annotated, Any
 
 import pytest
@@ -142,7 +143,6 @@ async def test_more_plain_functions_than_threads_wait_their_turn() -> None:
     async with Client(server) as client:
         answers = await asyncio.gather(*(client.call("number", {"n": n}) for n in range(20)))
         assert [answer.structured["result"] for answer in answers] == list(range(20))
-    server.close()
 
 
 async def test_progress_and_logs_arrive_in_order_before_the_answer_from_threads_and_coroutines() -> None:
@@ -502,3 +502,46 @@ def test_what_cannot_be_served_is_refused_where_it_is_written() -> None:
         assert f"{HERE}:{function.__code__.co_firstlineno}: " in str(told.value)
         assert said in str(told.value)
     assert list(server.toolbox.tools) == ["good"]
+
+
+def test_a_decorator_without_its_parentheses_says_so() -> None:
+    server = Server("s")
+    for decorator in (server.tool, server.prompt, server.resource):
+        with pytest.raises(DefinitionError, match="with parentheses") as told:
+            decorator(_nothing)  # type: ignore[arg-type]
+        assert f"{HERE}:{_nothing.__code__.co_firstlineno}: " in str(told.value)
+
+
+async def test_wrapped_functions_are_called_as_they_are_wrapped() -> None:
+    server = Server("s")
+
+    def shouted(function: Any) -> Any:
+        @wraps(function)
+        async def shout(*args: Any, **kwargs: Any) -> str:
+            return function(*args, **kwargs).upper()
+
+        return shout
+
+    @server.tool()
+    @shouted
+    def say(word: str) -> str:
+        return word
+
+    async with Client(server) as client:
+        assert (await client.call("say", {"word": "a"})).text == "A"
+
+
+async def test_no_thread_is_left_when_the_last_client_has_gone_and_the_next_one_has_new_ones() -> None:
+    server = Server("s")
+
+    @server.tool()
+    def thread() -> str:
+        return threading.current_thread().name
+
+    for _ in range(2):
+        async with Client(server) as client:
+            assert (await client.call("thread")).text == "douane-tool-1"
+            ours = [one for one in threading.enumerate() if one.name == "douane-tool-1"]
+        for one in ours:
+            one.join(BOUND_S)
+            assert not one.is_alive()

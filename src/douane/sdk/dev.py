@@ -108,6 +108,7 @@ class Reloading:
         self._closing: set[asyncio.Task[None]] = set()
         self._why_not = "it is being started"
         self._first = asyncio.Event()
+        self._loading = asyncio.Lock()
         self.on_change: list[Changed] = []
         about = About({"name": self.file.stem, "version": "0"})
         self.listener = Listener(self, self, about, self._settled)
@@ -117,12 +118,19 @@ class Reloading:
         return frozenset(self._current.session.welcome.capabilities) if self._current is not None else frozenset()
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        if self._current is not None and self._current.has_ended:
+            self._say("it has ended; started again for a call")
+            await self.load()
         if self._current is None:
             return Failed(UPSTREAM_UNAVAILABLE, f"server: it does not run: {self._why_not}", "no")
         return await self._current.call(call, emit)
 
     async def load(self) -> None:
         """Start the server as its file is now. Whatever is wrong with it is said, and the old one goes on."""
+        async with self._loading:
+            await self._load()
+
+    async def _load(self) -> None:
         began_s = time.monotonic()
         try:
             new = await _Running.start(self._target, self._say, self._noted)
@@ -206,6 +214,10 @@ class _Running:
             await session.aclose()
             raise
         return _Running(session, {kind: _by_name(items) for kind, items in zip(KINDS, found, strict=True)})
+
+    @property
+    def has_ended(self) -> bool:
+        return self.session.ended.done()
 
     async def call(self, call: Call, emit: Emit) -> Outcome:
         self._open += 1

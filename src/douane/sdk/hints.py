@@ -9,7 +9,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, time
-from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -50,8 +50,7 @@ def _read(hint: Any, said: list[str]) -> Any:
     if isinstance(origin, type) and args and _is_container(origin):
         inner = tuple(arg if arg is Ellipsis else _read(arg, []) for arg in args)
         return hint if inner == args else cast("Any", origin)[inner]
-    if isinstance(hint, type):
-        _refuse_lost_constraints(hint)
+    _refuse_lost_constraints(hint, set())
     return hint
 
 
@@ -102,16 +101,28 @@ def _constraints(note: Any, said: list[str]) -> dict[str, Any]:
     return found
 
 
-def _refuse_lost_constraints(cls: type) -> None:
-    # Inside a class msgspec reads the hints itself, and would pass over the constraints of others in silence.
-    if not (dataclasses.is_dataclass(cls) or issubclass(cls, msgspec.Struct)):
-        return
-    for name, hint in vars(cls).get("__annotations__", {}).items():
-        for note in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
+def _refuse_lost_constraints(hint: Any, seen: set[type], owner: str = "") -> None:
+    """Raises TypeError for the constraint of another library inside a class: msgspec, which reads the hints there
+    itself, would pass over it in silence."""
+    if get_origin(hint) is Annotated and owner:
+        for note in hint.__metadata__:
             if not isinstance(note, str | msgspec.Meta) and _constraints(note, []):
-                raise TypeError(
-                    f"the constraint {note!r} of {cls.__name__}.{name} would be lost: inside a class, use msgspec.Meta"
-                )
+                raise TypeError(f"the constraint {note!r} of {owner} would be lost: inside a class, use msgspec.Meta")
+    for arg in get_args(hint):
+        _refuse_lost_constraints(arg, seen, owner)
+    if isinstance(hint, type) and hint not in seen and _has_fields(hint):
+        seen.add(hint)
+        for name, inner in get_type_hints(hint, include_extras=True).items():
+            _refuse_lost_constraints(inner, seen, f"{hint.__name__}.{name}")
+
+
+def _has_fields(cls: type) -> bool:
+    return (
+        dataclasses.is_dataclass(cls)
+        or issubclass(cls, msgspec.Struct)
+        or hasattr(cls, "__total__")  # a TypedDict, of either typing module
+        or hasattr(cls, "_fields")  # a NamedTuple
+    )
 
 
 # --- pydantic models, where the author has them -------------------------------------------------------------------

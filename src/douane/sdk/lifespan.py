@@ -14,16 +14,17 @@ __all__ = ["Lifespan"]
 class Lifespan:
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Any]] | None) -> None:
         self._make = make
-        self._users = 0
+        self.users = 0
+        """Who is within."""
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[Any]
         self._over: asyncio.Event
 
     async def __aenter__(self) -> Any:
         """What it yields. Raises what opening it raises, to each who waits for it."""
+        self.users += 1
         if self._make is None:
             return None
-        self._users += 1
         if self._task is None:
             loop = asyncio.get_running_loop()
             self._opened, self._over = loop.create_future(), asyncio.Event()
@@ -35,10 +36,8 @@ class Lifespan:
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        if self._make is None:
-            return
-        self._users -= 1
-        if self._users == 0 and self._task is not None:
+        self.users -= 1
+        if self.users == 0 and self._task is not None:
             task, self._task = self._task, None
             self._over.set()
             await asyncio.wait({task})

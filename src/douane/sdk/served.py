@@ -27,7 +27,8 @@ class Function:
         self.place: Place = place_of(function, kind)
         self.signature: Signature = signature_of(function, self.place)
         self._function, self._context = function, self.signature.context
-        self._waits = inspect.iscoroutinefunction(inspect.unwrap(function))
+        # Either may be one: a wrapper that waits around a plain function, or a plain one around a coroutine.
+        self._waits = any(map(inspect.iscoroutinefunction, (function, inspect.unwrap(function))))
 
     @property
     def takes_context(self) -> bool:

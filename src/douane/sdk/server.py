@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..protocol.methods import Kind
 from ..transports.link import Link
 from ..wire.rpc import Limits
-from .functions import Place
+from .functions import Place, place_of
 from .lifespan import Lifespan
 from .line_door import LineDoor
 from .listener import About, Listener
@@ -90,6 +90,7 @@ class Server:
             "idempotentHint": repeatable,
             "openWorldHint": open_world,
         }
+        _refuse_bare(name, "tool")
         annotations = {key: value for key, value in hints.items() if value is not None}
         shown = _shown(title=title, annotations=annotations, icons=icons, _meta=meta)
 
@@ -117,6 +118,7 @@ class Server:
         Variables in `uri` (`{name}`: one segment, `{+name}`: any number) are the function's parameters. Callers may
         keep what they read for `ttl_s`. Raises DefinitionError.
         """
+        _refuse_bare(uri, "resource")
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
             shown = _shown(name=name or _name_of(function), title=title, icons=icons)
@@ -139,6 +141,7 @@ class Server:
 
         Raises DefinitionError.
         """
+        _refuse_bare(name, "prompt")
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
             made = Function(function, "prompt")
@@ -215,9 +218,13 @@ class Server:
     @asynccontextmanager
     async def ready(self) -> AsyncGenerator[None]:
         """While it may be called: the lifespan is entered, once for all who are here."""
-        async with self._lifespan as state:
-            self.toolbox.state = state
-            yield
+        try:
+            async with self._lifespan as state:
+                self.toolbox.state = state
+                yield
+        finally:
+            if not self._lifespan.users:
+                self._threads.close()
 
     def serve(self, link: Link, *, owes: bool = False) -> LineDoor:
         """Serve one client over a line, within `ready`. The caller closes what is returned.
@@ -226,13 +233,16 @@ class Server:
         """
         return LineDoor(link, self.listener, LOCAL, Limits(), owes=owes)
 
-    def close(self) -> None:
-        """End the threads of its plain functions. It may be used again."""
-        self._threads.close()
-
 
 def _name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", "")
+
+
+def _refuse_bare(given: object, kind: str) -> None:
+    # `@server.tool` without parentheses hands us the function in place of a name.
+    if callable(given):
+        needs = '"scheme://..."' if kind == "resource" else ""
+        raise place_of(given, kind).error(f"write `@server.{kind}({needs})`, with parentheses")
 
 
 def _shown(**members: Any) -> dict[str, Any]:

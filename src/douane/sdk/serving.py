@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -60,19 +61,17 @@ class Served(Protocol):
 
     def serve(self, link: Link, *, owes: bool = False) -> LineDoor: ...
 
-    def close(self) -> None: ...
-
 
 def run_stdio(served: Served) -> None:
-    _run(served, _stdio(served))
+    _run(_stdio(served))
 
 
 def run_http(served: Served, at: Http) -> None:
     """Raises ValueError for what may not be served, OSError for an address that cannot be had."""
-    _run(served, _http(served, at))
+    _run(_http(served, at))
 
 
-def _run(served: Served, work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         if uvloop is None:
             asyncio.run(work)
@@ -80,8 +79,6 @@ def _run(served: Served, work: Coroutine[Any, Any, None]) -> None:
             uvloop.run(work)
     except KeyboardInterrupt:
         return
-    finally:
-        served.close()
 
 
 async def _stdio(served: Served) -> None:
@@ -113,17 +110,18 @@ async def _http(served: Served, at: Http) -> None:
 
 @contextmanager
 def told_to_stop() -> Generator["asyncio.Future[None]"]:
-    """Resolved by the first SIGINT or SIGTERM; a second one has its usual effect."""
+    """Resolved by the first SIGINT or SIGTERM; a second one has its usual effect. Signals reach the main thread only."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[None] = loop.create_future()
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
 
     def stop() -> None:
         if not told.done():
             told.set_result(None)
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in numbers:
                 loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, stop)
     try:
         yield told

@@ -24,32 +24,39 @@ class Threads:
 
     def __init__(self, most: int = 40) -> None:
         self._most = most
-        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._idle = 0
-        self._lock = threading.Lock()
+        self._crew = _Crew()
 
     def run(self, function: Callable[[], Any]) -> "asyncio.Future[Any]":
         """What `function` returns or raises. Cancelling gives up waiting: the function itself runs on."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        with self._lock:
-            needed = self._idle <= self._queue.qsize()
-            if needed and len(self._threads) < self._most:
-                self._start()
-        self._queue.put((function, contextvars.copy_context(), loop, future))
+        self._crew.put((function, contextvars.copy_context(), loop, future), self._most)
         return future
 
     def close(self) -> None:
-        """Every thread ends after what it is at."""
-        threads, self._threads = self._threads, []
-        for _ in threads:
-            self._queue.put(None)
+        """Every thread ends after what it is at. More may be run afterwards, by others."""
+        crew, self._crew = self._crew, _Crew()
+        crew.dismiss()
 
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"douane-tool-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+
+class _Crew:
+    """Threads around one queue, so that what ends them reaches them and nobody who comes later."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = self._idle = 0
+
+    def put(self, work: _Work, most: int) -> None:
+        with self._lock:
+            if self._idle <= self._queue.qsize() and self._threads < most:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"douane-tool-{self._threads}", daemon=True).start()
+        self._queue.put(work)
+
+    def dismiss(self) -> None:
+        for _ in range(self._threads):
+            self._queue.put(None)
 
     def _work(self) -> None:
         while True:

@@ -150,8 +150,10 @@ class Toolbox:
         try:
             arguments = prompt.read(call.params.get("arguments", _NO_ARGUMENTS))
             return Complete(prompt.write(await self._run(prompt.function, arguments, call, emit)))
-        except (ArgumentFault, ToolError) as exc:
+        except ArgumentFault as exc:
             return Refused(INVALID_PARAMS, f"client: {exc}")
+        except ToolError as exc:
+            return Refused(INVALID_PARAMS, str(exc))
         except Exception as exc:
             return _failed(exc, prompt.function, call)
 
