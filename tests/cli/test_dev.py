@@ -141,8 +141,14 @@ async def test_a_server_that_dies_is_started_again_for_the_next_call(tmp_path: P
         await dev.until("started in")
         with pytest.raises(ServerError, match="ended before it answered"):
             await dev.text("die")
+        assert await asyncio.gather(*(dev.text() for _ in range(5))) == ["one"] * 5
+        assert dev.said.count("it has ended; started again for a call") == 1
+
+
+async def test_a_file_may_bear_the_name_of_a_module(tmp_path: Path) -> None:
+    async with developing(tmp_path / "signal.py") as dev:
+        await dev.until("started in")
         assert await dev.text() == "one"
-        assert "it has ended; started again for a call" in dev.said
 
 
 async def test_it_is_served_at_a_port_too(tmp_path: Path) -> None:

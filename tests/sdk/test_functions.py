@@ -50,6 +50,11 @@ def test_a_description_is_taken_from_wherever_it_is_written() -> None:
 
 
 @dataclass
+class Unresolved:
+    x: NowhereAtAll  # type: ignore[name-defined]  # noqa: F821
+
+
+@dataclass
 class Bounded:
     x: Annotated[int, at.Gt(2)]
 
@@ -88,6 +93,8 @@ def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
 
     def hidden(x: OnlyForTypes) -> None: ...
 
+    def unresolved(x: Unresolved) -> None: ...
+
     def positional(x: int, /) -> None: ...
 
     def words(**x: int) -> None: ...
@@ -98,6 +105,7 @@ def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
         (predicate, "cannot be said in JSON Schema here; use msgspec.Meta"),
         (field, "write `x: Annotated[..., Field(...)] = default`"),
         (hidden, "import it outside `if TYPE_CHECKING`"),
+        (unresolved, "argument 'x': name 'NowhereAtAll' is not defined"),
         (positional, "take out the `/`"),
         (words, "name each argument"),
         (default, "the default of 'x' (function) cannot be written as JSON"),

@@ -452,6 +452,17 @@ async def test_a_lifespan_that_fails_is_told_to_who_opens_and_leaves_nothing() -
             pass
 
 
+async def test_a_lifespan_that_fails_at_its_end_is_told_to_the_last_who_leaves() -> None:
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncGenerator[None]:
+        yield
+        raise OSError("cannot be closed")
+
+    with pytest.raises(OSError, match="cannot be closed"):
+        async with Client(Server("s", lifespan=lifespan)) as client:
+            assert await client.tools() == []
+
+
 def test_decorated_functions_stay_what_they_were() -> None:
     server = Server("s")
 

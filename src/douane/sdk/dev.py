@@ -119,8 +119,7 @@ class Reloading:
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         if self._current is not None and self._current.has_ended:
-            self._say("it has ended; started again for a call")
-            await self.load()
+            await self._revive()
         if self._current is None:
             return Failed(UPSTREAM_UNAVAILABLE, f"server: it does not run: {self._why_not}", "no")
         return await self._current.call(call, emit)
@@ -130,12 +129,21 @@ class Reloading:
         async with self._loading:
             await self._load()
 
+    async def _revive(self) -> None:
+        async with self._loading:
+            # Of many calls that found it dead, one starts it.
+            if self._current is not None and self._current.has_ended:
+                self._say("it has ended; started again for a call")
+                await self._load()
+
     async def _load(self) -> None:
         began_s = time.monotonic()
         try:
             new = await _Running.start(self._target, self._say, self._noted)
         except (CannotConnect, ServerError) as exc:
             self._why_not = str(exc)
+            if self._current is not None and self._current.has_ended:
+                self._current = None
             self._say("it does not start" + ("; the one before goes on" if self._current else "; fix it and save"))
         else:
             self._take_over(new, time.monotonic() - began_s)

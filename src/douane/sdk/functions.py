@@ -7,7 +7,7 @@ the line and the remedy. A call then costs one conversion. Spec: specification/2
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast, get_type_hints
 
 import msgspec
@@ -15,7 +15,8 @@ import msgspec
 from ..wire.json import is_object
 from .context import Context
 from .docstrings import Doc, read_docstring
-from .hints import decode_foreign, is_pydantic, read_hint, schema_of_foreign
+from .hints import decode_foreign, is_pydantic, read_hint
+from .schemas import remedied, schema_of
 
 __all__ = [
     "ArgumentFault",
@@ -24,7 +25,6 @@ __all__ = [
     "Parameter",
     "Place",
     "place_of",
-    "schema_of",
     "signature_of",
 ]
 
@@ -113,7 +113,7 @@ def _parameter(one: inspect.Parameter, hint: Any, doc: Doc, place: Place) -> Par
         raise place.error(f"argument {name!r}: write `{name}: Annotated[..., Field(...)] = default`")
     try:
         read = read_hint(hint)
-    except TypeError as exc:
+    except (TypeError, NameError) as exc:
         raise place.error(f"argument {name!r}: {exc}") from None
     # `x: int = None` is written often and means it.
     type_ = read.type | None if default is None else read.type
@@ -214,88 +214,14 @@ def _default(parameter: Parameter, place: Place) -> dict[str, Any]:
         ) from None
 
 
-def schema_of(type_: Any) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a type, its root unfolded. Raises TypeError for what cannot be described."""
-    (root,), components = msgspec.json.schema_components(
-        [type_], schema_hook=_schema_hook, ref_template="#/$defs/{name}"
-    )
-    definitions = _hoisted(components)
-    ref: object = root.get("$ref")
-    name = ref.removeprefix("#/$defs/") if isinstance(ref, str) else ""
-    if name:
-        # A recursive type refers to itself, so its definition stays as well.
-        root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
-        if not _refers(definitions, name):
-            del definitions[name]
-    return {**root, "$defs": definitions} if definitions else root
-
-
-def _schema_hook(cls: type) -> dict[str, Any]:
-    return schema_of_foreign(cls)
-
-
-def _hoisted(components: Mapping[str, Any]) -> dict[str, Any]:
-    """The definitions, with those that a foreign schema brought along beside the others."""
-    found: dict[str, Any] = {}
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, list):
-            return [walk(one) for one in cast("list[Any]", node)]
-        if not isinstance(node, dict):
-            return node
-        members = cast("dict[str, Any]", node)
-        if members.get("format") == "decimal":
-            # Numbers are read as well, and are what a model writes.
-            members["type"] = ["string", "number"]
-        elif "enum" in members and "type" not in members:
-            members |= _type_of(members["enum"])
-        brought: Mapping[str, Any] = members.get("$defs", {})
-        for name, inner in brought.items():
-            if found.setdefault(name, made := walk(inner)) != made:
-                raise TypeError(f"two types are called {name!r}; rename one of them")
-        return {key: walk(value) for key, value in members.items() if key != "$defs"}
-
-    for name, node in components.items():
-        made = walk(node)
-        if name in found and found[name] != made:
-            raise TypeError(f"two types are called {name!r}; rename one of them")
-        found[name] = made
-    return found
-
-
-def _type_of(values: Sequence[object]) -> dict[str, str]:
-    # Said as well, since some models are only given enums that have a type.
-    if all(type(value) is str for value in values):
-        return {"type": "string"}
-    return {"type": "integer"} if all(type(value) is int for value in values) else {}
-
-
-def _refers(definitions: Mapping[str, Any], name: str) -> bool:
-    return f'"$ref":"#/$defs/{name}"'.encode() in msgspec.json.encode(definitions)
-
-
 def _blamed(parameters: tuple[Parameter, ...], fault: Exception) -> str:
     """The fault, with the argument that has it."""
     for parameter in parameters:
         try:
             schema_of(parameter.type)
         except (TypeError, NameError, ValueError) as exc:
-            return f"argument {parameter.name!r}: {_remedied(str(exc))}"
-    return _remedied(str(fault))
-
-
-def _remedied(fault: str) -> str:
-    first = fault.splitlines()[0] if fault else "unknown"
-    if "more than one dict-like" in fault:
-        return f"{first}; make them msgspec.Struct classes with `tag=True`, so that a value says which it is"
-    if "more than one" in fault:
-        return f"{first}; JSON could not tell them apart: take the wider one and convert inside the function"
-    if "custom types requires" in fault:
-        name = fault.rpartition("type ")[2].removesuffix(" is not supported")
-        return f"{name} has no JSON form; take a dataclass, a msgspec.Struct, a TypedDict or a built-in type"
-    if "Enums must" in fault:
-        return f"{first}; give all its members strings, or all of them integers"
-    return first
+            return f"argument {parameter.name!r}: {remedied(str(exc))}"
+    return remedied(str(fault))
 
 
 def _whole(value: Any) -> Any:

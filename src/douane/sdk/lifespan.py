@@ -36,11 +36,13 @@ class Lifespan:
             raise
 
     async def __aexit__(self, *_: object) -> None:
+        """The last one closes it, and hears what closing it raises."""
         self.users -= 1
         if self.users == 0 and self._task is not None:
             task, self._task = self._task, None
             self._over.set()
             await asyncio.wait({task})
+            task.result()
 
     @staticmethod
     async def _live(
@@ -54,3 +56,6 @@ class Lifespan:
             if opened.done():
                 raise
             opened.set_exception(exc)
+        finally:
+            if not opened.done():
+                opened.set_exception(RuntimeError("the lifespan was cancelled before it had opened"))

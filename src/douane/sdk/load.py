@@ -44,10 +44,11 @@ def load_server(target: str) -> Server:
 
 def _imported(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
-    spec = spec_from_file_location(path.stem, path)
+    # A file may bear the name of a module that is in use here.
+    spec = spec_from_file_location(f"{path.stem}_server" if path.stem in sys.modules else path.stem, path)
     if spec is None or spec.loader is None:
         raise CannotLoad(f"{path}: this is no Python file; its name ends in .py")
-    module = sys.modules[path.stem] = module_from_spec(spec)
+    module = sys.modules[spec.name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except SyntaxError as exc:

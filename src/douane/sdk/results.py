@@ -13,8 +13,9 @@ import msgspec
 
 from ..wire import json
 from .content import CONTENT_TYPES, Result, as_content
-from .functions import Place, schema_of
+from .functions import Place
 from .hints import decode_foreign, encode_foreign, read_hint
+from .schemas import remedied, schema_of
 
 __all__ = ["ResultFault", "Results"]
 
@@ -42,7 +43,7 @@ class Results:
             self._type = read_hint(hint).type
             schema = schema_of(self._type)
         except (TypeError, NameError, ValueError) as exc:
-            said = str(exc).splitlines()[0]
+            said = remedied(str(exc))
             raise place.error(
                 f"what it returns cannot be described ({said}); return a dataclass, or say `-> Any`"
             ) from None

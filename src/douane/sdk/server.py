@@ -203,9 +203,10 @@ class Server:
     ) -> None:
         """Serve over `stdio` until the client has gone, or over `http` until Ctrl-C or SIGTERM.
 
-        Over HTTP (by its long name `streamable-http`), at `/mcp` of `host` and `port` (0: any free one, told on standard error). On loopback nobody needs a
-        token, and pages of other sites are kept out by their Origin and Host. `hosts` and `origins` name what else
-        may be asked for, and by whom. What other machines can reach needs a `token`. Raises ValueError, OSError.
+        Over HTTP (by its long name `streamable-http`) at `/mcp` of `host` and `port`; 0 takes any free port, and
+        standard error tells which. On loopback nobody needs a token, and pages of other sites are kept out by their
+        Origin and Host: `hosts` and `origins` name what else may be asked for, and by whom. What other machines can
+        reach needs a `token`. Raises ValueError, OSError.
         """
         match transport:
             case "stdio":

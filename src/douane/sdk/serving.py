@@ -1,7 +1,6 @@
 """A server as a process: on its standard streams, or at a port, until it is told to stop."""
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
@@ -30,11 +29,10 @@ try:
 except ImportError:  # Windows has none.
     uvloop = None
 
-logger = logging.getLogger(__name__)
-
 PATH = b"/mcp"
 LOCAL = Principal("local")
 """Who is on this machine, and was not asked for a token."""
+_NO_TOKEN = "client: send the server's token as `Authorization: Bearer …`"
 _DRAIN_S = 10.0
 _LAST_ANSWERS_S = 10.0
 """A client that pipes its questions in and closes its end still wants the answers; one that has gone wants us gone."""
@@ -183,7 +181,9 @@ def _admit(token: str | None, clock: Callable[[], float]) -> Admit:
     def admit(request: Request) -> Principal:
         who = bearer.verify(request.headers.get(b"authorization"), request.client)
         if isinstance(who, Denied):
-            raise Turned(who.status, "client: send the server's token as `Authorization: Bearer …`", _challenge(who))
+            # Without a token, its own words would lead to the gateway's.
+            reason = _NO_TOKEN if request.headers.get(b"authorization") is None else who.reason
+            raise Turned(who.status, reason, _challenge(who))
         return owner
 
     return admit
