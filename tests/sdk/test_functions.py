@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -9,9 +12,13 @@ import annotated_types as at
 import msgspec
 import pydantic
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typing_extensions import Doc, TypedDict
 
 from douane.sdk.functions import ArgumentFault, Arguments, DefinitionError, place_of, signature_of
+
+from .shapes import SHAPES
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForTypes
@@ -155,3 +162,43 @@ def test_a_fault_is_named_by_its_place(given: dict[str, Any], said: str) -> None
     with pytest.raises(ArgumentFault) as told:
         arguments(f).read(given)
     assert str(told.value) == said
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.sampled_from("abxv"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+HARD = st.sampled_from(
+    ["9999-12-31T23:59:59-23:59", "P99999999999D", "1e999", "0001-01-01", "NaN", 10**400, -(2**63) - 1, 1e308, "\ud7ff"]
+)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@given(value=JSON | HARD)
+@settings(max_examples=60)
+def test_whatever_is_sent_fits_or_is_a_fault_of_the_caller(name: str, value: Any) -> None:
+    with suppress(ArgumentFault):
+        READERS[name].read({"v": value})
+
+
+def reader(hint: Any) -> Arguments:
+    def f(v) -> None: ...  # type: ignore[no-untyped-def]
+
+    f.__annotations__ = {"v": hint}
+    return arguments(f)
+
+
+READERS = {name: reader(shape.hint) for name, shape in SHAPES.items()}
+
+
+def test_who_has_no_pydantic_is_not_given_it() -> None:
+    program = (
+        "import sys; from douane.sdk import Client, Server; s = Server('s')\n"
+        "@s.tool()\ndef f(a: int, b: list[str] | None = None) -> dict[str, int]: ...\n"
+        "found = {'pydantic', 'annotated_types', 'pytest', 'watchfiles', 'anyio'} & sys.modules.keys()\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
