@@ -7,7 +7,6 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -27,8 +26,6 @@ from .client_sessions import ClientSession, Sessions
 from .listener import Listener, conversation_of, new_id
 
 __all__ = ["Admit", "HttpDoor", "Turned"]
-
-logger = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
 _MODERN = MODERN.encode()
@@ -198,8 +195,7 @@ class HttpDoor:
 
     def _broke(self, frame: rpc.Request, call: Call, stream: "_Answer") -> None:
         # The edge of the task: a fault of ours is still an answer to whoever waits.
-        logger.exception("call %s could not be answered", call.id)
-        fault = Failed(INTERNAL_ERROR, self._listener.internal_fault(call), "unknown")
+        fault = Failed(INTERNAL_ERROR, self._listener.internal_fault(call.id), "unknown")
         stream.finish(rpc.write_error(frame.id, fault.code, fault.message), fault, modern=True)
 
     def _initialize(self, frame: rpc.Request, reply: Reply, principal: Principal) -> None:

@@ -169,8 +169,7 @@ class LineDoor:
                 self._send(self._listener.write_older(request.id, call, outcome, greeted.revision))
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
-            logger.exception("call %s could not be answered", call.id)
-            self._send(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call)))
+            self._send(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
 
     async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]]) -> None:
         self._send(rpc.write_result(id_, json.encode(await result)))

@@ -3,6 +3,7 @@
 A gateway and a server are served alike: a `Handler` behind the doors, and an `Offer` that says what it can do.
 """
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from time import time_ns
@@ -19,6 +20,8 @@ from ..protocol.outcome import Complete, Outcome
 from ..wire import rpc
 
 __all__ = ["About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
+
+logger = logging.getLogger(__name__)
 
 _KEPT_LISTS = 32
 
@@ -93,9 +96,10 @@ class Listener:
         """Nobody need wait any more: for a gateway, when every upstream has had its first chance."""
         self._settled = None
 
-    def internal_fault(self, call: Call) -> str:
-        """What a caller is told when a door itself breaks; the log says the rest."""
-        return f"{self.about.layer}: an internal error; it is in the {self.about.layer}'s log (call {call.id})"
+    def internal_fault(self, call_id: str) -> str:
+        """What a caller is told when a door itself breaks. Logs the exception that is being handled: the rest is there."""
+        logger.exception("call %s could not be answered", call_id)
+        return f"{self.about.layer}: an internal error; it is in the {self.about.layer}'s log (call {call_id})"
 
     def run(self, call: Call, deliver: Callable[[Event], None]) -> Awaitable[Outcome]:
         """`call`, served. Events go to `deliver`, synchronously and in order."""
