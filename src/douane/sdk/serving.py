@@ -155,7 +155,9 @@ async def serve_http(listener: Listener, at: Http) -> AsyncGenerator[int]:
 
 def _guard(at: Http, port: int) -> Guard:
     names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", _named(at.host))]
-    return Guard([name.encode() for name in (*names, *at.hosts)], [origin.encode() for origin in at.origins])
+    # A page that this server has served itself is of no other site.
+    origins = (*(f"http://{name}" for name in names), *at.origins)
+    return Guard([name.encode() for name in (*names, *at.hosts)], [origin.encode() for origin in origins])
 
 
 def _named(host: str) -> str:
