@@ -159,6 +159,7 @@ SHAPES: dict[str, Shape] = {
     "bounded str": Shape(Annotated[str, pydantic.Field(min_length=2, max_length=3)], ("a", "ab", "abc", "abcd", 5)),
     "pattern": Shape(Annotated[str, pydantic.Field(pattern="^[a-z]+$")], ("ab", "", "A", 5)),
     "multiple": Shape(Annotated[int, at.MultipleOf(5)], (0, 5, 6, "5")),
+    "bounds of what may be none": Shape(Annotated[int | None, pydantic.Field(gt=0)], S),
     "described": Shape(Annotated[str, "What it is"], S),
     "bounds in a list": Shape(list[Annotated[int, at.Ge(3)]], ([], [3], [2], 3)),
     "msgspec struct": Shape(Struct, ({"name": "a"}, {"name": "a", "size": 1}, {"size": 1}, {"name": 1}, "a")),

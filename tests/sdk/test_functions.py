@@ -96,6 +96,8 @@ def odd(value: Any) -> bool:
 def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
     def predicate(x: Annotated[int, at.Predicate(odd)]) -> None: ...
 
+    def alias(x: Annotated[int, pydantic.Field(alias="y")]) -> None: ...
+
     def field(x: int = pydantic.Field(default=3)) -> None: ...
 
     def hidden(x: OnlyForTypes) -> None: ...
@@ -110,6 +112,7 @@ def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
 
     for function, said in (
         (predicate, "cannot be said in JSON Schema here; use msgspec.Meta"),
+        (alias, "the alias 'y' would be lost: give the argument that name"),
         (field, "write `x: Annotated[..., Field(...)] = default`"),
         (hidden, "import it outside `if TYPE_CHECKING`"),
         (unresolved, "argument 'x': name 'NowhereAtAll' is not defined"),

@@ -72,8 +72,16 @@ def _annotated(inner: Any, notes: tuple[Any, ...], said: list[str]) -> Any:
         else:
             kept |= _constraints(note, said)
     if kept:
-        metas.append(msgspec.Meta(**kept))
+        made = _bounded(made, msgspec.Meta(**kept))
     return Annotated[(made, *metas)] if metas else made
+
+
+def _bounded(type_: Any, bounds: msgspec.Meta) -> Any:
+    # `Annotated[int | None, Gt(0)]` bounds the integer; msgspec wants to be told so.
+    if get_origin(type_) not in (Union, types.UnionType):
+        return Annotated[type_, bounds]
+    arms = (arm if arm is type(None) else Annotated[arm, bounds] for arm in get_args(type_))
+    return Union[tuple(arms)]  # noqa: UP007 -- there is no `|` over a tuple
 
 
 def _constraints(note: Any, said: list[str]) -> dict[str, Any]:
@@ -85,6 +93,8 @@ def _constraints(note: Any, said: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     nested: object = getattr(note, "metadata", None)
     if isinstance(nested, list):  # pydantic's FieldInfo
+        if getattr(note, "alias", None) is not None:
+            raise TypeError(f"the alias {note.alias!r} would be lost: give the argument that name")
         if isinstance(getattr(note, "description", None), str):
             said.insert(0, note.description)
         for one in cast("list[Any]", nested):
