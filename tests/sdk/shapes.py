@@ -3,9 +3,11 @@
 import datetime
 import decimal
 import enum
+import ipaddress
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, Optional, Union
 
 import annotated_types as at
@@ -160,6 +162,12 @@ SHAPES: dict[str, Shape] = {
     "pattern": Shape(Annotated[str, pydantic.Field(pattern="^[a-z]+$")], ("ab", "", "A", 5)),
     "multiple": Shape(Annotated[int, at.MultipleOf(5)], (0, 5, 6, "5")),
     "bounds of what may be none": Shape(Annotated[int | None, pydantic.Field(gt=0)], S),
+    "a Field for a default": Shape(int, S, pydantic.Field(default=3, ge=1, description="How many")),
+    "a Field without a default": Shape(int, S, pydantic.Field(description="How many")),
+    "path": Shape(Path, S),
+    "optional path with default": Shape(Path | None, S, Path("/tmp")),
+    "address": Shape(ipaddress.IPv4Address, ("127.0.0.1", 5, None)),
+    "iterable": Shape(Iterable[int], (*S, [1, 2])),
     "described": Shape(Annotated[str, "What it is"], S),
     "bounds in a list": Shape(list[Annotated[int, at.Ge(3)]], ([], [3], [2], 3)),
     "msgspec struct": Shape(Struct, ({"name": "a"}, {"name": "a", "size": 1}, {"size": 1}, {"name": 1}, "a")),

@@ -98,7 +98,7 @@ def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
 
     def alias(x: Annotated[int, pydantic.Field(alias="y")]) -> None: ...
 
-    def field(x: int = pydantic.Field(default=3)) -> None: ...
+    def factory(x: list[int] = pydantic.Field(default_factory=list)) -> None: ...  # noqa: B008
 
     def hidden(x: OnlyForTypes) -> None: ...
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_kept_is_refused_with_the_remedy() -> None:
     for function, said in (
         (predicate, "cannot be said in JSON Schema here; use msgspec.Meta"),
         (alias, "the alias 'y' would be lost: give the argument that name"),
-        (field, "write `x: Annotated[..., Field(...)] = default`"),
+        (factory, "a default_factory would be called by nobody"),
         (hidden, "import it outside `if TYPE_CHECKING`"),
         (unresolved, "argument 'x': name 'NowhereAtAll' is not defined"),
         (positional, "take out the `/`"),

@@ -8,14 +8,14 @@ the line and the remedy. A call then costs one conversion. Spec: specification/2
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast, get_type_hints
+from typing import Annotated, Any, NamedTuple, cast, get_type_hints
 
 import msgspec
 
 from ..wire.json import is_object
 from .context import Context
 from .docstrings import Doc, read_docstring
-from .hints import decode_foreign, is_pydantic, read_hint
+from .hints import decode_foreign, default_of, encode_foreign, is_field, read_hint
 from .schemas import remedied, schema_of
 
 __all__ = [
@@ -109,20 +109,15 @@ def _parameter(one: inspect.Parameter, hint: Any, doc: Doc, place: Place) -> Par
     if hint is _REQUIRED:
         raise place.error(f"argument {name!r} has no type hint; write for example `{name}: str`")
     default = one.default
-    if _is_field(default):
-        raise place.error(f"argument {name!r}: write `{name}: Annotated[..., Field(...)] = default`")
     try:
+        if is_field(default):
+            hint, default = Annotated[hint, default], default_of(default, _REQUIRED)
         read = read_hint(hint)
     except (TypeError, NameError) as exc:
         raise place.error(f"argument {name!r}: {exc}") from None
     # `x: int = None` is written often and means it.
     type_ = read.type | None if default is None else read.type
     return Parameter(name, type_, default, read.description or doc.parameters.get(name))
-
-
-def _is_field(default: object) -> bool:
-    # pydantic's Field() as a default would be handed to the function as it is.
-    return type(default).__module__.startswith("pydantic")
 
 
 class Arguments:
@@ -204,10 +199,8 @@ def _field(parameter: Parameter) -> tuple[str, Any] | tuple[str, Any, Any]:
 
 def _default(parameter: Parameter, place: Place) -> dict[str, Any]:
     try:
-        return {"default": msgspec.to_builtins(parameter.default, str_keys=True)}
+        return {"default": msgspec.to_builtins(parameter.default, str_keys=True, enc_hook=encode_foreign)}
     except (TypeError, ValueError):
-        if is_pydantic(type(parameter.default)):
-            return {"default": parameter.default.model_dump(mode="json")}
         raise place.error(
             f"the default of {parameter.name!r} ({type(parameter.default).__name__}) cannot be written as JSON;"
             " take None and put it in inside the function"

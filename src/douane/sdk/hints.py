@@ -7,13 +7,23 @@ them may use them, and one who has not pays nothing.
 import dataclasses
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-__all__ = ["Hint", "decode_foreign", "encode_foreign", "is_pydantic", "read_hint", "schema_of_foreign"]
+__all__ = [
+    "Hint",
+    "decode_foreign",
+    "default_of",
+    "encode_foreign",
+    "is_field",
+    "read_hint",
+    "schema_of_foreign",
+]
 
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 _LENGTHS = ("min_length", "max_length")
@@ -47,6 +57,8 @@ def _read(hint: Any, said: list[str]) -> Any:
         return Union[tuple(_read(arg, said) for arg in args)]  # noqa: UP007 -- there is no `|` over a tuple
     if hint is datetime or hint is time:
         return Annotated[hint, msgspec.Meta(extra_json_schema=_FORMATS[hint])]
+    if origin is Iterable:
+        return list[_read(args[0], [])]
     if isinstance(origin, type) and args and _is_container(origin):
         inner = tuple(arg if arg is Ellipsis else _read(arg, []) for arg in args)
         return hint if inner == args else cast("Any", origin)[inner]
@@ -135,7 +147,10 @@ def _has_fields(cls: type) -> bool:
     )
 
 
-# --- pydantic models, where the author has them -------------------------------------------------------------------
+# --- types that msgspec does not know ------------------------------------------------------------------------------
+
+_TEXTS: dict[type, str] = {Path: "path", IPv4Address: "ipv4", IPv6Address: "ipv6"}
+"""Read from text and written as text, with the format their schema names."""
 
 
 def is_pydantic(cls: object) -> bool:
@@ -145,6 +160,8 @@ def is_pydantic(cls: object) -> bool:
 
 def schema_of_foreign(cls: type) -> dict[str, Any]:
     """The schema hook of msgspec."""
+    if cls in _TEXTS:
+        return {"type": "string", "format": _TEXTS[cls]}
     if is_pydantic(cls):
         return cast("Any", cls).model_json_schema(ref_template="#/$defs/{model}")
     raise NotImplementedError(f"{cls.__name__} is not a type that can be described")
@@ -152,6 +169,10 @@ def schema_of_foreign(cls: type) -> dict[str, Any]:
 
 def decode_foreign(cls: type, value: object) -> Any:
     """The decoding hook of msgspec. Raises ValueError with one line."""
+    if cls in _TEXTS:
+        if not isinstance(value, str):
+            raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
+        return cls(value)
     if not is_pydantic(cls):
         raise NotImplementedError(cls.__name__)
     try:
@@ -166,6 +187,20 @@ def decode_foreign(cls: type, value: object) -> Any:
 
 def encode_foreign(value: object) -> Any:
     """The encoding hook of msgspec. Raises TypeError."""
+    if isinstance(value, tuple(_TEXTS)):
+        return str(value)
     if is_pydantic(type(value)):
         return cast("Any", value).model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def is_field(default: object) -> bool:
+    """Is a default what pydantic's `Field()` returns?"""
+    return type(default).__name__ == "FieldInfo" and type(default).__module__.startswith("pydantic")
+
+
+def default_of(field: Any, missing: object) -> Any:
+    """The default in what `Field()` returned; `missing` without one. Raises TypeError for a factory."""
+    if field.default_factory is not None:
+        raise TypeError("a default_factory would be called by nobody: write the default itself")
+    return missing if field.is_required() else field.default

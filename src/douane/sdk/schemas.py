@@ -43,6 +43,8 @@ def _hoisted(components: Mapping[str, Any]) -> dict[str, Any]:
             members["type"] = ["string", "number"]
         elif "enum" in members and "type" not in members:
             members |= _type_of(members["enum"])
+        if members.get("required") == []:
+            del members["required"]
         brought: Mapping[str, Any] = members.get("$defs", {})
         for name, inner in brought.items():
             if found.setdefault(name, made := walk(inner)) != made:
