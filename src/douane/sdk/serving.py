@@ -100,9 +100,10 @@ async def until_over(door: LineDoor, stop: "asyncio.Future[None]") -> None:
 
 
 async def _http(served: Served, at: Http) -> None:
-    async with served.ready(), serve_http(served.listener, at) as port:
-        print(f"serving at http://{_named(at.host)}:{port}{PATH.decode()}", file=sys.stderr, flush=True)
-        with told_to_stop() as stop:
+    # Who reads where we serve may tell us to stop at once, so we listen for that first.
+    with told_to_stop() as stop:
+        async with served.ready(), serve_http(served.listener, at) as port:
+            print(f"serving at http://{_named(at.host)}:{port}{PATH.decode()}", file=sys.stderr, flush=True)
             await stop
 
 
