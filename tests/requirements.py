@@ -48,7 +48,7 @@ ROWS = (
         (
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/frontdoor/test_sessions.py::test_initialize_settles_on_what_both_speak",
-            "tests/gateway/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
+            "tests/sdk/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
         ),
     ),
     Row(
@@ -118,7 +118,7 @@ ROWS = (
             "tests/frontdoor/test_events.py::test_the_notification_cancels_in_a_session_and_nothing_more_is_said",
             "tests/frontdoor/test_events.py::test_the_notification_cancels_on_a_line",
             "tests/frontdoor/test_events.py::test_trace_context_reaches_the_server_and_our_envelope_is_our_own",
-            "tests/gateway/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
+            "tests/sdk/test_line_door.py::test_discovery_and_ping_need_no_greeting_and_calls_do",
         ),
     ),
     Row(
@@ -144,27 +144,57 @@ ROWS = (
         "S01",
         "A complete server in about 20 lines: decorators for tools, resources, prompts; docstrings become descriptions, type hints become JSON Schema; sync and async functions; any transport by one argument",
         "planned",
+        (
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_stdio",
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_streamable_http",
+            "tests/counterparts/test_weather.py::test_it_is_about_as_short_as_the_docs_say",
+            "tests/sdk/test_shapes.py::test_it_means_what_the_official_one_means_or_says_why_not",
+            "tests/sdk/test_server.py::test_plain_functions_run_in_threads_side_by_side_and_coroutines_on_the_loop",
+            "tests/sdk/test_server.py::test_what_cannot_be_served_is_refused_where_it_is_written",
+            "tests/cli/test_dev.py::test_a_saved_file_is_served_on_the_line_that_is_open",
+        ),
     ),
     Row(
         "S02",
         "A client for any server over any transport; 1:1 connection, isolated; a host object that runs many clients side by side",
         "planned",
+        (
+            "tests/sdk/test_client.py::test_what_happens_during_a_call_is_heard_over_every_way",
+            "tests/sdk/test_client.py::test_a_host_speaks_to_many_and_one_that_is_dead_disturbs_nobody",
+        ),
     ),
     Row(
         "S03",
         "Tool functions can report progress, log, ask (elicit, sample, list roots), return structured results, run as tasks; same code serves every revision",
         "planned",
+        (
+            "tests/sdk/test_server.py::test_progress_and_logs_arrive_in_order_before_the_answer_from_threads_and_coroutines",
+            "tests/sdk/test_shapes.py::test_structured_results_are_those_of_the_official_sdk_and_fit_both_schemas",
+        ),
     ),
     Row(
         "S04",
         "The same interceptors (limits, policy, guards, audit) can stand in front of an author's own server or behind an author's own client",
         "planned",
     ),
-    Row("S05", "Tests of a server in memory, without a model and without a network; pytest fixtures", "planned"),
+    Row(
+        "S05",
+        "Tests of a server in memory, without a model and without a network; pytest fixtures",
+        "shown",
+        (
+            "tests/test_docs_sdk.py::test_the_tests_of_the_docs_pass",
+            "tests/sdk/test_client.py::test_plain_tests_ask_without_a_loop_of_their_own",
+            "tests/sdk/test_server.py::test_a_result_is_text_for_the_model_and_data_for_programs",
+        ),
+    ),
     Row(
         "S06",
         "Published example programs run: unchanged on the official SDK through the gateway, and on ours by one changed import: a weather tool with `config://weather/supported-cities` and the prompt `weather_report`; `query_database`, `list_tables`, `db://schema/{table_name}`; `safe_query` with its allow-list; the client configuration and the pytest pattern that go with them. Their known SQL holes are blocked",
         "planned",
+        (
+            "tests/counterparts/test_weather.py::test_the_same_program_on_the_official_sdk_passes_the_gateway_unchanged",
+            "tests/counterparts/test_weather.py::test_with_its_import_changed_the_official_program_runs_on_ours",
+        ),
     ),
     Row(
         "G01",
@@ -438,7 +468,16 @@ ROWS = (
         "Staged adoption: observe only, then warn, then enforce, per server; read-only first; side by side with an existing direct integration, compared",
         "planned",
     ),
-    Row("U01", "Weather (the 20-line example, against a real HTTP endpoint under the test's control)", "planned"),
+    Row(
+        "U01",
+        "Weather (the 20-line example, against a real HTTP endpoint under the test's control)",
+        "shown",
+        (
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_stdio",
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_streamable_http",
+            "tests/counterparts/test_weather.py::test_the_same_program_on_the_official_sdk_passes_the_gateway_unchanged",
+        ),
+    ),
     Row(
         "U02",
         "PostgreSQL: read-only proven by parser and by the database, schema resources, limits; SQLite and DuckDB alike",

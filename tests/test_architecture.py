@@ -80,6 +80,11 @@ FRONTS: dict[str, set[str]] = {
         "make",
         "permit_text",
     },
+    "sdk": {
+        *("Answer", "CannotConnect", "Client", "Host", "Reaching", "ServerError"),
+        *("Context", "DefinitionError", "Server", "ToolError"),
+        *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
+    },
 }
 
 

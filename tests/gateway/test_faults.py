@@ -6,11 +6,12 @@ import json
 from peers import BOUND_S
 
 from douane.flow.chain import Emit
-from douane.gateway.line_door import LineDoor
-from douane.gateway.listener import Listener
+from douane.gateway.app import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog
+from douane.sdk.line_door import LineDoor
+from douane.sdk.listener import Listener
 from douane.transports.memory import pair
 from douane.wire import rpc
 
@@ -28,7 +29,7 @@ async def test_an_answer_that_cannot_be_written_is_an_internal_error_that_names_
         return
 
     client, ours = pair()
-    door = LineDoor(ours, Listener(unwritable, Catalog(), settled), Principal("ann"), rpc.Limits())
+    door = LineDoor(ours, Listener(unwritable, Catalog(), ABOUT, settled), Principal("ann"), rpc.Limits())
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     client.start(heard.put_nowait, lambda reason: None)
     client.send(rpc.write_request(1, "tools/call", {"name": "echo", "_meta": ENVELOPE}))

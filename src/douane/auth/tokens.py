@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
-__all__ = ["Bearer", "Denied", "Identity", "exposure_fault"]
+__all__ = ["Bearer", "Denied", "Identity", "exposure_fault", "is_loopback"]
 
 _MAX_HEADER_BYTES = 4096
 _MAX_SOURCES = 4096
@@ -114,7 +114,7 @@ def _source(address: str) -> str:
 
 def exposure_fault(host: str, *, real_authentication: bool) -> str | None:
     """Why a gateway must not listen on `host`, or None. A name other than `localhost` may mean any address."""
-    if real_authentication or _is_loopback(host):
+    if real_authentication or is_loopback(host):
         return None
     return (
         f"listen.host {host!r} can be reached from other machines, and the token of the first start is no protection there;"
@@ -122,7 +122,7 @@ def exposure_fault(host: str, *, real_authentication: bool) -> str | None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

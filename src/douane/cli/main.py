@@ -11,10 +11,12 @@ from .faults import EXITS, Fault, report
 
 __all__ = ["build", "main"]
 
-_COMMANDS = {name: (name, name) for name in ("up", "stdio", "call", "allow", "doctor")} | {"list": ("list_", "list_")}
+_COMMANDS = {name: (name, name) for name in ("up", "stdio", "call", "allow", "doctor", "dev")} | {
+    "list": ("list_", "list_")
+}
 """Verb → module and function."""
 _GROUPS = ("config", "audit")
-_ORDER = ("up", "stdio", "list", "call", "allow", "doctor", "config", "audit")
+_ORDER = ("up", "stdio", "list", "call", "allow", "doctor", "dev", "config", "audit")
 
 
 def _version(wanted: bool) -> None:

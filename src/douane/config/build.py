@@ -6,7 +6,6 @@ import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from ..auth.first_token import TokenUnusable, first_token
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
-from ..gateway.http_door import Turned
 from ..gateway.names import exposed
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
@@ -30,12 +28,13 @@ from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
+from ..sdk.http_door import Turned
 from ..sdk.http_session import open_http
 from ..sdk.session import Noted, Session
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_client, http_server
-from ..transports.address import Reach, judge
+from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import HttpClient, Origin
 from ..transports.http_guard import Guard
@@ -369,17 +368,6 @@ def _by_command(
     return open_session
 
 
-def _reach_of(host: str) -> Reach:
-    """What a name may resolve to when nothing is said: public addresses; a literal one stands for itself."""
-    if host == "localhost":
-        return Reach.LOOPBACK
-    try:
-        ip = ip_address(host)
-    except ValueError:
-        return Reach.PUBLIC
-    return next((reach for reach in Reach if judge(ip, reach) is None), Reach.PUBLIC)
-
-
 def _by_url(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
 ) -> Callable[[Noted], Awaitable[Session]]:
@@ -389,7 +377,7 @@ def _by_url(
     except ValueError as exc:
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
-    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else _reach_of(origin.host)
+    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else reach_of(origin.host)
     client = HttpClient(reach=reach, limits=http_client.Limits(max_body_bytes=limits.max_bytes))
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]

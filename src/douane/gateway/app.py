@@ -7,23 +7,26 @@ from typing import Any
 
 import msgspec
 
+from .. import __version__
 from ..audit.log import AuditLog
 from ..flow.chain import Chain, Interceptor, Observer
 from ..protocol.call import Principal
 from ..registry.catalog import Catalog
+from ..sdk.client_sessions import Sessions
+from ..sdk.http_door import HttpDoor
+from ..sdk.line_door import LineDoor
+from ..sdk.listener import About, Listener
 from ..transports.http_server import Endpoint, Request
 from ..transports.link import Link
 from ..wire.rpc import Limits
 from .health import Health, routed
-from .http_door import HttpDoor
-from .line_door import LineDoor
-from .listener import Listener
 from .router import Router
-from .sessions import Sessions
 from .upstream import Upstream
 from .view import View
 
 __all__ = ["Gateway", "Settings"]
+
+ABOUT = About({"name": "douane", "title": "Douane", "version": __version__}, layer="gateway")
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class Gateway:
         chains = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
         self.chain = Chain(front, Router(View(catalog), chains), observers=observers)
         self.inner = chains
-        self.listener = Listener(self.chain, catalog, self._settle)
+        self.listener = Listener(self.chain, catalog, ABOUT, self._settle)
         clock = asyncio.get_running_loop().time
         sessions = Sessions(catalog, clock, max_sessions=settings.max_sessions, idle_s=settings.session_idle_s)
         self.http = HttpDoor(self.listener, admit, sessions, settings.limits)

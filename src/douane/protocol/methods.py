@@ -3,13 +3,19 @@
 Spec: specification/2026-07-28 and 2025-11-25, schema.ts; PROTOCOL tables of each revision.
 """
 
+from typing import Literal
+
 import msgspec
 
 from ..wire.json import is_object
 from .call import JSON
 from .versions import Era
 
-__all__ = ["METHODS", "Method", "target_of"]
+__all__ = ["KINDS", "METHODS", "Kind", "Method", "target_of"]
+
+Kind = Literal["tools", "prompts", "resources", "resourceTemplates"]
+KINDS: tuple[Kind, ...] = ("tools", "prompts", "resources", "resourceTemplates")
+"""What a server lists, by the member of the result that holds the list."""
 
 _BOTH = (Era.HANDSHAKE, Era.STATELESS)
 _OLD = (Era.HANDSHAKE,)
@@ -20,7 +26,7 @@ class Method(msgspec.Struct, frozen=True):
     eras: tuple[Era, ...] = _BOTH
     target_key: str | None = None
     """The member of `params` that names what the call is about."""
-    lists: str | None = None
+    lists: Kind | None = None
     """The member of the result that holds the list."""
     cacheable: bool = False
     """Its result carries `ttlMs` and `cacheScope` (2026-07-28/server/utilities/caching.mdx)."""

@@ -6,16 +6,13 @@ upstreams would show under one name is shown by neither, and listed as missing w
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
 from ..protocol.call import JSON
+from ..protocol.methods import KINDS, Kind
 
 __all__ = ["KINDS", "Catalog", "Item", "Kind", "digest_of"]
-
-Kind = Literal["tools", "prompts", "resources", "resourceTemplates"]
-KINDS: tuple[Kind, ...] = ("tools", "prompts", "resources", "resourceTemplates")
 
 _sorted = msgspec.json.Encoder(order="sorted").encode
 

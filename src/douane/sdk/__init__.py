@@ -1,1 +1,59 @@
-"""Servers and clients of MCP for Python programs. So far: sessions with a server, on which the gateway stands."""
+"""Servers and clients of MCP for Python programs.
+
+What people write programs with is here; each name is imported when it is first asked for, so that who needs a client
+does not pay for a server.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import Answer, Client, ServerError
+    from .connect import CannotConnect
+    from .content import Audio, Embedded, Image, Link, Message, Result, Text
+    from .context import Context
+    from .functions import DefinitionError
+    from .host import Host
+    from .server import Server
+    from .target import Reaching
+    from .toolbox import ToolError
+
+__all__ = [
+    "Answer",
+    "Audio",
+    "CannotConnect",
+    "Client",
+    "Context",
+    "DefinitionError",
+    "Embedded",
+    "Host",
+    "Image",
+    "Link",
+    "Message",
+    "Reaching",
+    "Result",
+    "Server",
+    "ServerError",
+    "Text",
+    "ToolError",
+]
+
+_HOMES = {
+    "client": ("Answer", "Client", "ServerError"),
+    "connect": ("CannotConnect",),
+    "content": ("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
+    "context": ("Context",),
+    "functions": ("DefinitionError",),
+    "host": ("Host",),
+    "server": ("Server",),
+    "target": ("Reaching",),
+    "toolbox": ("ToolError",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

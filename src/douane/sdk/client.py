@@ -1,22 +1,33 @@
-"""A client of one server, over a session: what a program, or the command line, calls tools with.
+"""A client of one server: what a program, or the command line, calls tools with.
 
-The first part: lists, calls, reads. It waits as long as the deadline says and raises `ServerError` for an error.
+It waits as long as the deadline says and raises `ServerError` for an error. Cancelling a call cancels it at the server.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
+
+import msgspec
 
 from ..flow.chain import Emit, Trail
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.methods import METHODS, target_of
 from ..protocol.outcome import Complete, Failed, Refused
 from ..protocol.versions import Era
-from .session import Session
+from .context import Level
+from .session import Noted, Session
+from .target import Reaching, Target, open_target
 
-__all__ = ["Client", "ServerError"]
+__all__ = ["Answer", "Client", "ServerError"]
 
 _SELF = Principal("self")
+_NO_ARGUMENTS: Mapping[str, Any] = {}
+
+OnProgress = Callable[[float, float | None, str | None], None]
+"""Told how far a call is: done, of how much, in words."""
+OnLog = Callable[[str, Any], None]
+"""Told what a server logs during a call: level and data."""
 
 
 class ServerError(Exception):
@@ -27,24 +38,152 @@ class ServerError(Exception):
         self.code, self.data = code, data
 
 
-class Client:
-    """Calls over one `Session`, which it closes."""
+class Answer(msgspec.Struct, frozen=True):
+    """What a tool answered. A tool that failed has answered too: look at `is_error`."""
 
-    def __init__(self, session: Session, *, deadline_s: float = 60.0) -> None:
-        self.session, self.deadline_s = session, deadline_s
+    content: tuple[JSON, ...]
+    structured: Any = None
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        """All its text, line by line."""
+        return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
+
+
+class Client:
+    """Calls to one server: a URL, a command, a `Server` of this process, or an open session, which it closes.
+
+    Used as `async with Client(...) as client`. Opening raises CannotConnect.
+    """
+
+    def __init__(
+        self,
+        target: Target | Session,
+        *,
+        deadline_s: float = 60.0,
+        how: Reaching | None = None,
+        on_note: Noted | None = None,
+    ) -> None:
+        """`deadline_s`: for each call that does not say another. `on_note` is told what belongs to no call, such as
+        `notifications/tools/list_changed`.
+        """
+        self.deadline_s = deadline_s
+        self._how, self._on_note = how or Reaching(), on_note or _ignore_note
+        self._stack = AsyncExitStack()
+        # An open session has `welcome`; nothing else that can be called does.
+        self._target: Target | None = None
+        self.session: Session
+        if hasattr(target, "welcome"):
+            self.session = target  # pyright: ignore[reportAttributeAccessIssue]
+            self._stack.push_async_callback(self.session.aclose)
+        else:
+            self._target = target  # pyright: ignore[reportAttributeAccessIssue]
 
     async def __aenter__(self) -> "Client":
+        if self._target is not None:
+            try:
+                self.session = await open_target(self._target, self._how, self._on_note, self._stack)
+            except BaseException:
+                await self.aclose()
+                raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.session.aclose()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the session, and the process or server that was started for it."""
+        await self._stack.aclose()
+
+    # --- what the server is ---
 
     @property
     def era(self) -> Era:
         return self.session.welcome.era
 
+    @property
+    def server(self) -> JSON:
+        """Its name and version, as it says."""
+        return self.session.welcome.server
+
+    @property
+    def instructions(self) -> str | None:
+        """For the model, how to use all this together."""
+        return self.session.welcome.instructions
+
+    @property
+    def is_open(self) -> bool:
+        return not self.session.ended.done()
+
+    # --- what can be asked of it ---
+
+    async def tools(self) -> "list[dict[str, Any]]":
+        """Its tools, as the protocol writes them. None when it has none. Raises ServerError, as all below."""
+        return await self._all("tools/list", "tools")
+
+    async def resources(self) -> "list[dict[str, Any]]":
+        return await self._all("resources/list", "resources")
+
+    async def templates(self) -> "list[dict[str, Any]]":
+        return await self._all("resources/templates/list", "resources")
+
+    async def prompts(self) -> "list[dict[str, Any]]":
+        return await self._all("prompts/list", "prompts")
+
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] = _NO_ARGUMENTS,
+        *,
+        deadline_s: float | None = None,
+        on_progress: OnProgress | None = None,
+        on_log: OnLog | None = None,
+        log_level: Level = "info",
+    ) -> Answer:
+        """What `tool` answers. `log_level`: the least severe message `on_log` wants."""
+        result = await self._request(
+            "tools/call",
+            {"name": tool, "arguments": dict(arguments)},
+            _ears(on_progress, on_log),
+            wants_progress=on_progress is not None,
+            log_level=log_level if on_log is not None else None,
+            deadline_s=deadline_s,
+        )
+        return Answer(tuple(result.get("content", ())), result.get("structuredContent"), result.get("isError") is True)
+
+    async def read(self, uri: str) -> "list[dict[str, Any]]":
+        """What the resource holds: its contents, as the protocol writes them."""
+        return (await self.request("resources/read", {"uri": uri}))["contents"]
+
+    async def prompt(self, name: str, arguments: Mapping[str, str] = _NO_ARGUMENTS) -> "list[dict[str, Any]]":
+        """The messages of a prompt."""
+        return (await self.request("prompts/get", {"name": name, "arguments": dict(arguments)}))["messages"]
+
+    async def complete(
+        self, of: str, argument: str, typed: str, others: Mapping[str, str] = _NO_ARGUMENTS
+    ) -> "list[str]":
+        """How `argument` of a prompt, or of a URI template, may go on from what was typed."""
+        ref = {"type": "ref/resource", "uri": of} if "://" in of else {"type": "ref/prompt", "name": of}
+        params: dict[str, Any] = {"ref": ref, "argument": {"name": argument, "value": typed}}
+        if others:
+            params["context"] = {"arguments": dict(others)}
+        return (await self.request("completion/complete", params))["completion"]["values"]
+
     async def request(self, method: str, params: JSON, on_event: Callable[[Event], None] | None = None) -> JSON:
-        """The result of one request. Raises ServerError."""
+        """The result of one request."""
+        return await self._request(method, params, on_event, wants_progress=on_event is not None)
+
+    async def _request(
+        self,
+        method: str,
+        params: JSON,
+        on_event: Callable[[Event], None] | None,
+        *,
+        wants_progress: bool,
+        log_level: str | None = None,
+        deadline_s: float | None = None,
+    ) -> JSON:
         call = Call(
             id="",
             root="",
@@ -53,8 +192,9 @@ class Client:
             principal=_SELF,
             target=target_of(method, params),
             name=target_of(method, params),
-            wants_progress=on_event is not None,
-            deadline_s=asyncio.get_running_loop().time() + self.deadline_s,
+            wants_progress=wants_progress,
+            log_level=log_level,
+            deadline_s=asyncio.get_running_loop().time() + (self.deadline_s if deadline_s is None else deadline_s),
         )
         outcome = await self.session(call, Emit(on_event or _ignore, Trail(call)))
         match outcome:
@@ -67,8 +207,13 @@ class Client:
             case _:
                 raise ServerError(0, "the server asks for input that cannot be given here")
 
+    async def _all(self, method: str, capability: str) -> "list[dict[str, Any]]":
+        if capability not in self.session.welcome.capabilities:
+            return []
+        return (await self.list(method))[0]
+
     async def list(self, method: str) -> tuple[list[dict[str, Any]], JSON]:
-        """All pages of one list, and `_meta` of the last page. Raises ServerError."""
+        """All pages of one list, and `_meta` of the last page."""
         member = METHODS[method].lists or ""
         items: list[dict[str, Any]] = []
         params: dict[str, Any] = {}
@@ -81,5 +226,23 @@ class Client:
             params = {"cursor": cursor}
 
 
+def _ears(on_progress: OnProgress | None, on_log: OnLog | None) -> Callable[[Event], None] | None:
+    if on_progress is None and on_log is None:
+        return None
+
+    def hear(event: Event) -> None:
+        params = event.params
+        if event.method == "notifications/progress" and on_progress is not None:
+            on_progress(params.get("progress", 0), params.get("total"), params.get("message"))
+        elif event.method == "notifications/message" and on_log is not None:
+            on_log(str(params.get("level")), params.get("data"))
+
+    return hear
+
+
 def _ignore(event: Event) -> None:
+    return
+
+
+def _ignore_note(method: str, params: JSON) -> None:
     return

@@ -17,7 +17,17 @@ from enum import IntEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
-__all__ = ["Address", "AddressRefused", "NameNotFound", "Reach", "Resolver", "judge", "resolve", "system_resolver"]
+__all__ = [
+    "Address",
+    "AddressRefused",
+    "NameNotFound",
+    "Reach",
+    "Resolver",
+    "judge",
+    "reach_of",
+    "resolve",
+    "system_resolver",
+]
 
 
 class AddressRefused(Exception):
@@ -37,6 +47,17 @@ class Reach(IntEnum):
     """Also RFC 1918, shared (100.64/10) and unique local (fc00::/7) addresses."""
     LOOPBACK = 2
     """Also this machine."""
+
+
+def reach_of(host: str) -> Reach:
+    """What a name may resolve to when nothing is said: public addresses; a literal one stands for itself."""
+    if host == "localhost":
+        return Reach.LOOPBACK
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return Reach.PUBLIC
+    return next((reach for reach in Reach if judge(ip, reach) is None), Reach.PUBLIC)
 
 
 class Address(NamedTuple):

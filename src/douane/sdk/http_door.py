@@ -1,4 +1,4 @@
-"""Streamable HTTP, as the gateway serves it: one endpoint, both eras.
+"""Streamable HTTP, as it is served to clients: one endpoint, both eras.
 
 A POST that carries its envelope is of the stateless era: no session, headers that mirror the body, and the end of
 its connection cancels it. Everything else belongs to a session that `initialize` opened; there a lost connection
@@ -7,7 +7,6 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -23,12 +22,10 @@ from ..transports.http_parse import encode_headers
 from ..transports.http_server import Reply, Request
 from ..wire import json, rpc, sse
 from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, http_status
-from .listener import Listener, conversation_of, internal_fault, new_id
-from .sessions import ClientSession, Sessions
+from .client_sessions import ClientSession, Sessions
+from .listener import Listener, conversation_of, new_id
 
 __all__ = ["Admit", "HttpDoor", "Turned"]
-
-logger = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
 _MODERN = MODERN.encode()
@@ -207,8 +204,7 @@ class HttpDoor:
 
     def _broke(self, frame: rpc.Request, call: Call, stream: "_Answer") -> None:
         # The edge of the task: a fault of ours is still an answer to whoever waits.
-        logger.exception("call %s could not be answered", call.id)
-        fault = Failed(INTERNAL_ERROR, internal_fault(call), "unknown")
+        fault = Failed(INTERNAL_ERROR, self._listener.internal_fault(call.id), "unknown")
         stream.finish(rpc.write_error(frame.id, fault.code, fault.message), fault, modern=True)
 
     def _initialize(self, frame: rpc.Request, reply: Reply, principal: Principal) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from ..protocol.call import Call, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
+from ..protocol.methods import Kind
 from ..protocol.outcome import Refused
-from ..registry.catalog import Kind
 from ..transports.link import Link, LinkClosed
 from ..wire import json, rpc
 from ..wire.codes import INTERNAL_ERROR, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 from .greeted import Greeted
-from .listener import Listener, conversation_of, internal_fault, list_names, new_id
+from .listener import Listener, conversation_of, list_names, new_id
 
 __all__ = ["LineDoor"]
 
@@ -32,15 +32,20 @@ MAX_OPEN = 256
 class LineDoor:
     """Serves one client over one link until the line ends; `ended` is then resolved with the reason."""
 
-    def __init__(self, link: Link, listener: Listener, principal: Principal, limits: rpc.Limits) -> None:
+    def __init__(
+        self, link: Link, listener: Listener, principal: Principal, limits: rpc.Limits, *, owes: bool = False
+    ) -> None:
+        """`owes`: a client that has said its last still gets what it asked for, until `drain` or `aclose`."""
+        self._owes = owes
         self._link, self._listener, self._principal, self._limits = link, listener, principal, limits
+        self._layer = listener.about.layer
         self._loop = asyncio.get_running_loop()
         self._conversation = conversation_of(principal, new_id())
         self._open: dict[rpc.Id, asyncio.Task[None]] = {}
         self._greeted: Greeted | None = None
         self._draining = False
         self.ended: asyncio.Future[str] = self._loop.create_future()
-        listener.catalog.on_change.append(self._on_change)
+        listener.offer.on_change.append(self._on_change)
         link.start(self._on_frame, self._on_close)
 
     async def drain(self, within_s: float) -> None:
@@ -60,9 +65,10 @@ class LineDoor:
         await self._link.aclose()
 
     def _on_close(self, reason: str) -> None:
-        self._listener.catalog.on_change.remove(self._on_change)
-        for task in self._open.values():
-            task.cancel()
+        self._listener.offer.on_change.remove(self._on_change)
+        if not self._owes:
+            for task in self._open.values():
+                task.cancel()
         if not self.ended.done():
             self.ended.set_result(reason)
 
@@ -95,11 +101,15 @@ class LineDoor:
 
     def _on_request(self, request: rpc.Request) -> None:
         if self._draining:
-            self._refuse(request.id, Refused(UPSTREAM_UNAVAILABLE, "gateway: it is stopping; call again in a moment"))
+            self._refuse(
+                request.id, Refused(UPSTREAM_UNAVAILABLE, f"{self._layer}: it is stopping; call again in a moment")
+            )
         elif request.id in self._open:
             self._refuse(request.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
         elif len(self._open) >= MAX_OPEN:
-            self._refuse(request.id, Refused(INVALID_REQUEST, f"gateway: more than {MAX_OPEN} calls open on one line"))
+            self._refuse(
+                request.id, Refused(INVALID_REQUEST, f"{self._layer}: more than {MAX_OPEN} calls open on one line")
+            )
         elif stateless.is_enveloped(request.params) or request.method == "server/discover":
             self._stateless(request)
         elif request.method == "initialize":
@@ -159,8 +169,7 @@ class LineDoor:
                 self._send(self._listener.write_older(request.id, call, outcome, greeted.revision))
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
-            logger.exception("call %s could not be answered", call.id)
-            self._send(rpc.write_error(request.id, INTERNAL_ERROR, internal_fault(call)))
+            self._send(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
 
     async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]]) -> None:
         self._send(rpc.write_result(id_, json.encode(await result)))

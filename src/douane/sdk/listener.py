@@ -1,23 +1,27 @@
-"""What every door of the gateway shares: ids, conversations, what we say of ourselves, and one way into the chain."""
+"""What every door shares: ids, conversations, what we say of ourselves, and one way to what serves the calls.
 
+A gateway and a server are served alike: a `Handler` behind the doors, and an `Offer` that says what it can do.
+"""
+
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from time import time_ns
-from typing import Any
+from typing import Any, Protocol
 
-from .. import __version__
+import msgspec
+
 from ..flow.chain import Emit, Handler, Trail
 from ..flow.rounds import drive_rounds
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
-from ..protocol.methods import METHODS
+from ..protocol.methods import METHODS, Kind
 from ..protocol.outcome import Complete, Outcome
-from ..registry.catalog import Catalog, Kind
 from ..wire import rpc
 
-__all__ = ["SERVER", "Listener", "conversation_of", "internal_fault", "list_names", "new_id"]
+__all__ = ["About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
 
-SERVER = {"name": "douane", "title": "Douane", "version": __version__}
+logger = logging.getLogger(__name__)
 
 _KEPT_LISTS = 32
 
@@ -52,25 +56,53 @@ def list_names(kinds: frozenset[Kind]) -> list[str]:
     return sorted({"resources" if kind == "resourceTemplates" else kind for kind in kinds})
 
 
-def internal_fault(call: Call) -> str:
-    """What a caller is told when a door itself breaks; the log says the rest."""
-    return f"gateway: an internal error; it is in the gateway's log (call {call.id})"
+Changed = Callable[[frozenset[Kind]], None]
+"""Told which lists are not what they were."""
+
+
+class Offer(Protocol):
+    """What a door needs to know of what stands behind it."""
+
+    on_change: list[Changed]
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`."""
+        ...
+
+
+class About(msgspec.Struct, frozen=True):
+    """What we say of ourselves."""
+
+    server: JSON
+    """Name, version and the other members of the protocol's Implementation."""
+    layer: str = "server"
+    """Who is at fault when a fault is ours."""
+    instructions: str | None = None
 
 
 class Listener:
-    """The chain, and what the doors say before it: discovery and the handshake."""
+    """What serves the calls, and what the doors say before it: discovery and the handshake."""
 
-    def __init__(self, handler: Handler, catalog: Catalog, settled: Callable[[], Awaitable[None]]) -> None:
-        self.handler, self.catalog = handler, catalog
-        self._settled: Callable[[], Awaitable[None]] | None = settled
+    def __init__(
+        self, handler: Handler, offer: Offer, about: About, settled: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`settled` is waited for before anybody is answered, until `ready`."""
+        self.handler, self.offer, self.about = handler, offer, about
+        self._settled = settled
         self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
 
     def ready(self) -> None:
-        """Every upstream has had its first chance: nobody need wait for the catalog any more."""
+        """Nobody need wait any more: for a gateway, when every upstream has had its first chance."""
         self._settled = None
 
+    def internal_fault(self, call_id: str) -> str:
+        """What a caller is told when a door itself breaks. Logs the exception that is being handled: the rest is there."""
+        logger.exception("call %s could not be answered", call_id)
+        return f"{self.about.layer}: an internal error; it is in the {self.about.layer}'s log (call {call_id})"
+
     def run(self, call: Call, deliver: Callable[[Event], None]) -> Awaitable[Outcome]:
-        """`call` through the chain. Events go to `deliver`, synchronously and in order."""
+        """`call`, served. Events go to `deliver`, synchronously and in order."""
         emit = Emit(deliver, Trail(call))
         return self.handler(call, emit) if self._settled is None else self._run_settled(self._settled, call, emit)
 
@@ -88,13 +120,19 @@ class Listener:
         """The result of `server/discover`."""
         if self._settled is not None:
             await self._settled()
-        return stateless.discover_result(self._capabilities(list_changed=False), SERVER, None, ttl_ms=5_000)
+        about = self.about
+        return stateless.discover_result(
+            self._capabilities(list_changed=False), about.server, about.instructions, ttl_ms=5_000
+        )
 
     async def initialize(self, revision: str, *, list_changed: bool) -> dict[str, Any]:
         """The result of `initialize`. `list_changed`: this door can tell of changed lists."""
         if self._settled is not None:
             await self._settled()
-        return handshake.initialize_result(revision, self._capabilities(list_changed=list_changed), SERVER, None)
+        about = self.about
+        return handshake.initialize_result(
+            revision, self._capabilities(list_changed=list_changed), about.server, about.instructions
+        )
 
     def write_older(self, id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> bytes:
         """The frame that answers `call` in the handshake era; lists lose what `revision` does not know."""
@@ -119,7 +157,7 @@ class Listener:
         return kept[1]
 
     def _capabilities(self, *, list_changed: bool) -> JSON:
-        has = self.catalog.capabilities
+        has = self.offer.capabilities
         capabilities: dict[str, Any] = {"tools": {"listChanged": list_changed}}
         capabilities |= {name: {"listChanged": list_changed} for name in ("prompts", "resources") if name in has}
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}

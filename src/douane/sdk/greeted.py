@@ -3,10 +3,10 @@
 from ..protocol.call import JSON, Call, Principal
 from ..protocol.eras import handshake
 from ..protocol.outcome import Refused
-from ..sdk.session import LEVELS
 from ..wire import rpc
 from ..wire.codes import INVALID_PARAMS
 from .listener import new_id
+from .session import LEVELS
 
 __all__ = ["Greeted"]
 

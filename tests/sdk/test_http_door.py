@@ -4,12 +4,13 @@ import asyncio
 from typing import Any, cast
 
 from douane.flow.chain import Emit
-from douane.gateway.http_door import HttpDoor, Turned
-from douane.gateway.listener import Listener
-from douane.gateway.sessions import Sessions
+from douane.gateway.app import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Outcome
 from douane.registry.catalog import Catalog
+from douane.sdk.client_sessions import Sessions
+from douane.sdk.http_door import HttpDoor, Turned
+from douane.sdk.listener import Listener
 from douane.transports.http_server import Reply, Request
 from douane.wire import rpc
 
@@ -43,7 +44,7 @@ class Peer:
 
 
 def listener_to(peer: Peer) -> Listener:
-    listener = Listener(peer, Catalog(), lambda: asyncio.sleep(0))
+    listener = Listener(peer, Catalog(), ABOUT, lambda: asyncio.sleep(0))
     listener.ready()
     return listener
 

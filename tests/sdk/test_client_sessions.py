@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from douane.gateway.sessions import ClientSession, Sessions
 from douane.protocol.call import Principal
 from douane.registry.catalog import Catalog, Item
+from douane.sdk.client_sessions import ClientSession, Sessions
 from douane.transports.http_server import Reply
 
 ANNA, BERT = Principal("anna"), Principal("bert")

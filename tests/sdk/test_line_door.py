@@ -10,11 +10,12 @@ import pytest
 from peers import ANNA, BOUND_S, ENVELOPE, OLDER, Json
 
 from douane.flow.chain import Emit
-from douane.gateway.line_door import MAX_OPEN, LineDoor
-from douane.gateway.listener import Listener
+from douane.gateway.app import ABOUT
 from douane.protocol.call import Call, Event
 from douane.protocol.outcome import Complete, Outcome, Refused
 from douane.registry.catalog import Catalog, Item
+from douane.sdk.line_door import MAX_OPEN, LineDoor
+from douane.sdk.listener import Listener
 from douane.transports.memory import pair
 from douane.wire.rpc import Limits
 
@@ -30,7 +31,7 @@ class Client:
         self.frames: asyncio.Queue[Json] = asyncio.Queue()
         self.link, theirs = pair()
         self.link.start(lambda data: self.frames.put_nowait(json.loads(data)), lambda _: None)
-        self.door = LineDoor(theirs, Listener(self.serve, self.catalog, self.settled), ANNA, Limits())
+        self.door = LineDoor(theirs, Listener(self.serve, self.catalog, ABOUT, self.settled), ANNA, Limits())
 
     async def settled(self) -> None:
         return

@@ -10,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from ..protocol.call import JSON, Principal
-from ..registry.catalog import Catalog, Kind
+from ..protocol.methods import Kind
 from ..transports.http_server import Reply
 from ..wire import rpc, sse
 from .greeted import Greeted
-from .listener import list_names
+from .listener import Offer, list_names
 
 __all__ = ["ClientSession", "Sessions"]
 
@@ -63,7 +63,7 @@ class Sessions:
 
     def __init__(
         self,
-        catalog: Catalog,
+        offer: Offer,
         clock: Callable[[], float],
         *,
         max_sessions: int = 10_000,
@@ -71,7 +71,7 @@ class Sessions:
     ) -> None:
         self._clock, self._max_sessions, self._idle_s = clock, max_sessions, idle_s
         self._sessions: OrderedDict[str, ClientSession] = OrderedDict()
-        catalog.on_change.append(self._on_change)
+        offer.on_change.append(self._on_change)
 
     def __len__(self) -> int:
         return len(self._sessions)

@@ -1,0 +1,110 @@
+"""A server by its command, its URL, or as an object in this process: an open session with it, and nothing left behind."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from .. import __version__
+from ..transports.address import Reach, reach_of
+from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
+from ..transports.http_client import HttpClient, Origin
+from ..transports.link import Link
+from ..transports.memory import pair
+from .connect import CannotConnect, open_line
+from .http_session import open_http
+from .session import Noted, Session
+
+__all__ = ["InProcess", "Reaching", "Target", "open_target"]
+
+_CLIENT = {"name": "douane-sdk", "version": __version__}
+_NO_ENV: Mapping[str, str] = {}
+
+
+class Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A server object."""
+
+    def ready(self) -> AbstractAsyncContextManager[None]: ...
+
+    def serve(self, link: Link) -> Closes: ...
+
+
+Target = str | Sequence[str] | InProcess
+"""A URL, a command as one line or in words, or a server of this process."""
+
+
+class Reaching(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is reached."""
+
+    env: Mapping[str, str] = _NO_ENV
+    """For a command, beside PATH, HOME and the like: nothing else of our environment reaches it."""
+    cwd: str | None = None
+    headers: Mapping[str, str] = _NO_ENV
+    """For a URL, for example `Authorization`."""
+    reach: str | None = None
+    """For a URL: `public`, `private` or `loopback`. Without: what its host says, so a name is public."""
+    start_timeout_s: float = 30.0
+    on_stderr: Callable[[str], None] | None = None
+    """Told each line a command says on standard error. Without: it is shown on ours."""
+
+
+async def open_target(target: Target, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+    """A session whose end `stack` brings, with all it stands on. Raises CannotConnect; then nothing is left open."""
+    if isinstance(target, str) and target.startswith(("http://", "https://")):
+        session = await _by_url(target, how, noted, stack)
+    elif isinstance(target, InProcess):
+        session = await _in_process(target, how, noted, stack)
+    else:
+        session = await _by_command(target, how, noted)
+    stack.push_async_callback(session.aclose)
+    return session
+
+
+async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+    try:
+        origin, _ = Origin.parse(url)
+        reach = reach_of(origin.host) if how.reach is None else Reach[how.reach.upper()]
+    except (ValueError, KeyError) as exc:
+        raise CannotConnect(f"{url!r} cannot be used: {exc}") from None
+    http = HttpClient(reach=reach)
+    stack.push_async_callback(http.aclose)
+    headers = [(name.encode(), value.encode()) for name, value in how.headers.items()]
+    return await open_http(http, url, headers=headers, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+
+
+async def _in_process(server: InProcess, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+    await stack.enter_async_context(server.ready())
+
+    async def link() -> Link:
+        ours, theirs = pair()
+        stack.push_async_callback(server.serve(theirs).aclose)
+        return ours
+
+    return await open_line(link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+
+
+async def _by_command(words: str | Sequence[str], how: Reaching, noted: Noted) -> Session:
+    argv = tuple(shlex.split(words) if isinstance(words, str) else words)
+    if not argv:
+        raise CannotConnect("the command is empty")
+    command = Command(argv, env_for(INHERITED, how.env), how.cwd)
+
+    async def link() -> Link:
+        try:
+            return await spawn(command, on_stderr=how.on_stderr or _show)
+        except SpawnFailed as exc:
+            raise CannotConnect(str(exc)) from exc
+
+    return await open_line(link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+
+
+def _show(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,121 @@
+"""The pages about the SDK: what they show is part of a program, and the programs do what they say."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_docs import example
+from weather_api import WeatherApi, weather_api
+
+from douane.sdk import Client
+
+DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLES = DOCS / "examples"
+PAGES = ("first-server", "first-client", "testing", "from-the-official-sdk")
+BOUND_S = 30.0
+
+
+@pytest.fixture
+def api() -> Iterator[WeatherApi]:
+    with weather_api() as api:
+        api.temperature = -3.5
+        yield api
+
+
+async def run(*line: str, **env: str) -> tuple[int, str]:
+    """Exit code, and what a program says, in an environment of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *line),
+        cwd=EXAMPLES,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **env},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), BOUND_S)
+    return process.returncode or 0, out.decode()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_shows_stands_in_the_program_it_links_to(page: str) -> None:
+    text = (DOCS / f"{page}.md").read_text()
+    programs = [(DOCS / link).read_text() for link in re.findall(r"\((examples/\w+\.py)\)", text)]
+    shown = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert shown
+    for block in shown:
+        assert any(block.rstrip() in program for program in programs), block
+
+
+async def test_the_first_client_asks_the_weather_server_by_its_command(api: WeatherApi) -> None:
+    code, said = await run("first_client.py", f"{sys.executable} weather.py", WEATHER_API=api.url)
+    assert said.splitlines() == [
+        "get_weather - The weather in a city, right now.",
+        "{'city': 'Oslo', 'temperature': -3.5, 'sky': 'clear'}",
+        "-32602 client: there is no tool 'get_wether' here; tools/list has them all",
+    ]
+    assert code == 0
+
+
+async def test_many_servers_are_listed_and_the_dead_one_is_named() -> None:
+    code, said = await run(
+        "many_servers.py", f"{sys.executable} weather.py", f"{sys.executable} library.py", "/no/such"
+    )
+    lines = said.splitlines()
+    assert lines[:2] == [
+        "server0 has get_weather",
+        "server1 has find_books, add_book, take_stock, cover, borrow",
+    ]
+    assert lines[2].startswith("server2 is down: cannot start '/no/such'")
+    assert code == 0
+
+
+async def test_the_tests_of_the_docs_pass() -> None:
+    code, said = await run(
+        "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir=.", "-p", "no:cacheprovider", "test_weather.py"
+    )
+    assert code == 0, said
+    assert "4 passed" in said
+
+
+async def test_the_library_does_what_its_page_says() -> None:
+    progress: list[object] = []
+    logs: list[object] = []
+    async with Client(example("library").server) as client:
+        assert client.instructions == "Search before you add."
+        limit = (await client.tools())[0]["inputSchema"]["properties"]["limit"]
+        assert limit == {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 10,
+            "description": "How many at most.",
+        }
+        found = await client.call("find_books", {"word": "mm"})
+        assert found.structured == {"result": [{"title": "Emma", "year": 1815}]}
+        assert (await client.call("find_books", {"word": "mm", "limit": 0})).is_error
+
+        new = {"book": {"title": "Persuasion", "year": 1817}}
+        assert (await client.call("add_book", new)).text == "Persuasion was added."
+        assert (await client.call("add_book", new)).text == "Persuasion is there already."
+        early = await client.call("add_book", {"book": {"title": "Beowulf", "year": 1000}})
+        assert early.text == "client: argument 'book.year': expected int >= 1450"
+
+        stock = await client.call(
+            "take_stock", on_progress=lambda *said: progress.append(said), on_log=lambda *said: logs.append(said)
+        )
+        assert stock.structured == {"result": 2}
+        assert progress == [(n, 3, f"shelf {n}") for n in (1, 2, 3)]
+        assert logs == [("info", "stock was taken")]
+
+        assert [part["type"] for part in (await client.call("cover", {"title": "Emma"})).content] == ["text", "image"]
+        loan = await client.call("borrow", {"title": "Emma"})
+        assert (loan.is_error, loan.structured, loan.text) == (True, {"back_in_days": 3}, "Emma is out on loan.")
+        assert (await client.read("library://books/Emma"))[0]["text"] == "Emma, 1815"
+        assert await client.complete("library://books/{title}", "title", "P") == ["Persuasion"]
+        assert [message["role"] for message in await client.prompt("review", {"title": "Emma"})] == [
+            "user",
+            "assistant",
+        ]
