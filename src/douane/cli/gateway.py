@@ -13,6 +13,7 @@ import sys
 from msgspec.structs import replace
 
 from ..config.build import CannotStart, Running, configure_log, run, start
+from ..config.consent import unagreed
 from ..config.load import ConfigError, Loaded
 from ..config.paths import Paths
 from .faults import Fault, report
@@ -59,6 +60,8 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
         raise Fault(5, str(exc)) from None
     for warning in found.warnings:
         _say(f"douane: warning: {warning.said(found.path)}")
+    for name, why in unagreed(where.consents, found).items():
+        _say(f"douane: warning: upstream {name}: {why}")
     _greet(found, where, running.http.port, made)
     watching = loop.create_task(_watch_idle(running, idle_exit_s, stop))
     try:

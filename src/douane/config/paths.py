@@ -44,6 +44,16 @@ class Paths(msgspec.Struct, frozen=True):
         return self.config_dir / "allowed.cedar"
 
     @property
+    def secrets(self) -> Path:
+        """A file NAME in here is what the variable NAME_FILE would name."""
+        return self.config_dir / "secrets"
+
+    @property
+    def consents(self) -> Path:
+        """Which imported commands were agreed to."""
+        return self.config_dir / "consents.json"
+
+    @property
     def audit(self) -> Path:
         return self.data_dir / "audit.db"
 
