@@ -11,12 +11,12 @@ from .faults import EXITS, Fault, report
 
 __all__ = ["build", "main"]
 
-_PLAIN = ("up", "stdio", "call", "allow", "consent", "doctor")
+_PLAIN = ("up", "stdio", "call", "allow", "consent", "snippet", "export", "doctor")
 _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{name}_") for name in ("list", "import")}
 """Verb → module and function."""
 _GROUPS = ("config", "audit")
 _ORDER = (
-    *("up", "stdio", "list", "call", "allow", "import", "consent"),
+    *("up", "stdio", "list", "call", "allow", "import", "consent", "snippet", "export"),
     *("doctor", "config", "audit"),
 )
 

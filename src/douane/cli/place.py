@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from ..config.clients.credentials import secret_files
 from ..config.load import ConfigError, Loaded, load
 from ..config.paths import Paths, find_config, paths_for
+from ..config.secret_files import secret_files
 from .faults import Fault
 
 __all__ = ["config_path", "environment", "loaded", "paths"]

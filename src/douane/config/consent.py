@@ -122,7 +122,8 @@ def _read(file: Path) -> tuple[Consent, ...]:
 def pinned(raw: Mapping[str, Any], upstream: UpstreamConfig, here: Path) -> Pinned:
     """What there is to agree to now. `raw` is the upstream before variables are put in."""
     command = raw.get("command", ())
-    cwd = here / upstream.cwd if upstream.cwd is not None else here
+    # The same whichever way the file was named.
+    cwd = here.resolve() / (upstream.cwd or "")
     return Pinned(
         command=tuple(str(word) for word in command),
         program=upstream.command[0],

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["CONFIG_NAME", "Paths", "find_config", "paths_for"]
+__all__ = ["CONFIG_NAME", "ROOTS", "Paths", "find_config", "paths_for"]
 
 CONFIG_NAME = "douane.yaml"
+ROOTS = ("DOUANE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+"""The variables that say, beside HOME, where things live."""
 _MAX_SOCKET_PATH = 100
 """Linux allows 107 bytes, macOS 103."""
 

@@ -1,19 +1,17 @@
-"""What looks like a credential among plain values, and where it goes: a file that only its owner can read.
+"""What looks like a credential among plain values: a variable takes its place.
 
 A guess that is wrong costs nothing: the value lies in a file instead of in the configuration.
 """
 
-import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .entry import Entry, Text, Wanted
 from .variables import variable_name
 
-__all__ = ["looks_secret", "secret_files", "separated", "write_secret"]
+__all__ = ["looks_secret", "separated"]
 
 _NAMES = re.compile(
     r"(?i)(token|secret|passw(or)?d|passphrase|\bpwd\b|_pwd$|api[-_]?key|access[-_]?key|private[-_]?key|auth[-_]?key"
@@ -29,7 +27,6 @@ _FLAG = re.compile(r"(-{0,2}([A-Za-z0-9][A-Za-z0-9_-]*)=)(.*)", re.DOTALL)
 _HEADER = re.compile(r"(([A-Za-z][A-Za-z0-9-]*): ?)(?!//)(.*)", re.DOTALL)
 _QUERY = re.compile(r"([?&;]([A-Za-z0-9_.-]+)=)([^&#]+)")
 _TAME = re.compile(r"(?i)(true|false|yes|no|none|null|[0-9]{1,5}|)")
-_OWNER_ONLY = 0o600
 
 
 def looks_secret(name: str, value: str) -> bool:
@@ -44,25 +41,6 @@ def _has_password(value: str) -> bool:
         return bool(urlsplit(value).password)
     except ValueError:
         return False
-
-
-def secret_files(folder: Path) -> dict[str, str]:
-    """The files of `folder` as the variables `NAME_FILE` that name them."""
-    try:
-        return {f"{path.name}_FILE": str(path) for path in folder.iterdir() if path.is_file() and path.name[:1] != "."}
-    except OSError:
-        return {}
-
-
-def write_secret(path: Path, value: str) -> None:
-    """Make the file, for its owner alone. Raises OSError, also when there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
-    with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(fd, _OWNER_ONLY)
-        file.write(value)
-        file.flush()
-        os.fsync(fd)
 
 
 def separated(entry: Entry, prefix: str, taken: Iterable[str]) -> tuple[Entry, dict[str, str]]:

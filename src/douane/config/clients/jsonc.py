@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..problem import Place
 
-__all__ = ["Document", "NotJson", "read", "with_member"]
+__all__ = ["Document", "NotJson", "read", "with_item", "with_member"]
 
 _MAX_DEPTH = 32
 _SKIPPED = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -149,14 +149,24 @@ def with_member(text: str, place: tuple[str, ...], value: Any) -> str:
     text = text if text.strip() else "{}\n"
     if place in document.spans:
         start, end = document.spans[place]
-        return text[:start] + _written(value, _indent_of(text, start)) + text[end:]
+        return text[:start] + _written(value, _indent_of(text, start), _step(text)) + text[end:]
     depth = next(n for n in range(len(place) - 1, -1, -1) if place[:n] in document.spans)
     parent = place[:depth]
     if not isinstance(_at(document.value, parent), dict):
         raise NotJson(f"{'.'.join(parent) or 'the file'} is not an object", document.lines[parent])
     for key in reversed(place[depth + 1 :]):
         value = {key: value}
-    return _put_in(text, document, parent, place[depth], value)
+    return _put_in(text, document, parent, f"{json.dumps(place[depth], ensure_ascii=False)}: ", value)
+
+
+def with_item(text: str, place: tuple[str, ...], value: Any) -> str:
+    """`text` with `value` as the last of the list at `place`, which is made if it is not there. Raises NotJson."""
+    document = read(text)
+    if place not in document.spans:
+        return with_member(text, place, [value])
+    if not isinstance(_at(document.value, place), list):
+        raise NotJson(f"{'.'.join(place)} is not a list", document.lines[place])
+    return _put_in(text, document, place, "", value)
 
 
 def _at(value: Any, place: tuple[str, ...]) -> Any:
@@ -165,22 +175,18 @@ def _at(value: Any, place: tuple[str, ...]) -> Any:
     return value
 
 
-def _put_in(text: str, document: Document, parent: tuple[str, ...], key: str, value: Any) -> str:
+def _put_in(text: str, document: Document, parent: Place, key: str, value: Any) -> str:
     start, end = document.spans[parent]
     outer = _indent_of(text, start)
     inner = outer + _step(text)
-    member = f"{json.dumps(key, ensure_ascii=False)}: {_written(value, inner)}"
-    siblings = [
-        span for place, span in document.spans.items() if len(place) == len(parent) + 1 and place[:-1] == parent
-    ]
-    if not siblings:
-        head = text[start : end - 1].rstrip(" \t\r\n")
-        return f"{text[:start]}{head}\n{inner}{member}\n{outer}}}{text[end:]}"
-    last = max(stop for _, stop in siblings)
+    member = f"{key}{_written(value, inner, _step(text))}"
+    inside = [span for place, span in document.spans.items() if place[:-1] == parent and len(place) == len(parent) + 1]
+    if not inside:
+        return f"{text[: end - 1].rstrip()}\n{inner}{member}\n{outer}{text[end - 1 :]}"
+    last = max(stop for _, stop in inside)
     tail = text[last : end - 1]
     comma = "" if _ends_with_comma(tail) else ","
-    kept = tail.rstrip(" \t\r\n")
-    return f"{text[:last]}{comma}{kept}\n{inner}{member}\n{outer}}}{text[end:]}"
+    return f"{text[:last]}{comma}{tail.rstrip()}\n{inner}{member}\n{outer}{text[end - 1 :]}"
 
 
 def _ends_with_comma(tail: str) -> bool:
@@ -200,5 +206,5 @@ def _step(text: str) -> str:
     return match[1] if match and len(match[1]) <= 8 else "  "
 
 
-def _written(value: Any, indent: str) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n" + indent)
+def _written(value: Any, indent: str, step: str) -> str:
+    return json.dumps(value, indent=step, ensure_ascii=False).replace("\n", "\n" + indent)

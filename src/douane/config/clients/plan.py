@@ -16,7 +16,8 @@ from ..paths import Paths
 from ..problem import ConfigError, Problem
 from ..read import read
 from ..replace import replace_file
-from .credentials import looks_secret, secret_files, separated, write_secret
+from ..secret_files import secret_files, write_secret
+from .credentials import looks_secret, separated
 from .entry import Entry, Text, Wanted, our_name
 from .formats import Source
 from .readers import entries_of
