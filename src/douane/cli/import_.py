@@ -77,7 +77,7 @@ def _lines(text: str) -> str:
 def _source(path: Path, client: Client | None) -> Source:
     path = path.absolute()
     told = client or told_by_name(path) or Client.claude_code
-    return Source(path, told, project_of(path, Path.home()))
+    return Source(path, told, project_of(path, told, Path.home()))
 
 
 def _renames(given: list[str]) -> dict[str, str]:

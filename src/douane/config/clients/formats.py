@@ -83,10 +83,12 @@ def told_by_content(value: Any) -> Client | None:
     return Client.registry if "packages" in value or "remotes" in value else None
 
 
-def project_of(path: Path, home: Path) -> Path | None:
-    """The folder that `${workspaceFolder}` stands for in this file; None for a file of the user."""
+def project_of(path: Path, client: Client, home: Path) -> Path | None:
+    """The folder that `${workspaceFolder}` stands for in this file, and where its commands run; None for one of the user."""
+    if client in (Client.claude_desktop, Client.windsurf, Client.registry):
+        return None
     folder = path.parent
     while folder.name in (".vscode", ".cursor", ".continue", "mcpServers"):
         folder = folder.parent
     is_users = folder == home or "Application Support" in folder.parts or home / ".config" in folder.parents
-    return None if is_users or (path.parent.name == "windsurf") else folder
+    return None if is_users else folder

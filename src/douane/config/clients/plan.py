@@ -242,7 +242,7 @@ class _Work:
         taken.update(secret for server in self.servers for secret in server.secrets)
         made, secrets = separated(entry, variable_name(name), taken)
         wanted = {one.name: one for text in made.texts() for one in text.wanted if one.name not in secrets}
-        links = {one.name: one.file for one in wanted.values() if one.file is not None}
+        links = {one.name: one.file for one in wanted.values() if one.file is not None and one.file.is_file()}
         missing = tuple(one for one in wanted.values() if one.name not in links and self._is_missing(one))
         server = Planned(name, made, made.settings(), secrets, links, missing)
         self._find_program(server)
