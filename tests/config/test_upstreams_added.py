@@ -47,6 +47,7 @@ def added(path: Path, text: str) -> str:
         BLOCK.rstrip(),
         BLOCK.replace("\n", "\r\n"),
         "upstreams:\n  time: {command: [a]}",
+        '{"upstreams": {"time": {"command": ["a"]}}}',
         "upstreams: {time: {command: [a]}, }  # flow",
         "upstreams:\n  time:\n    command: [a]\n    cwd: |-\n      x\n      y\nlog: {level: info}\n",
         "x: &one\n  command: [a]\n".replace(

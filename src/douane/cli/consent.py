@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..config.consent import Consent, ConsentUnusable, Pinned, agree, consents, pinned, written
+from ..config.consent import Consent, ConsentUnusable, Pinned, agree, consents, now_run
 from ..config.load import Loaded
 from .faults import Fault
 from .options import AsJson, ConfigOption
@@ -44,7 +44,7 @@ def _list(given: dict[str, Consent], found: Loaded, as_json: bool) -> None:
         typer.echo(json.dumps([msgspec.to_builtins(one) for one in given.values()]))
         return
     for one in given.values():
-        state = "changed" if _now(one.upstream, found) != one.pinned else "agreed"
+        state = "changed" if now_run(found, one.upstream) != one.pinned else "agreed"
         typer.echo(plain(f"{one.upstream:<24}  {state:<8} {one.by}, {one.at}: {shlex.join(one.pinned.command)}"))
     if not given:
         typer.echo("Nothing was imported, so nothing was asked.")
@@ -56,7 +56,7 @@ def _agree(name: str, given: dict[str, Consent], found: Loaded, yes: bool) -> No
         raise Fault(
             1, f"{name} was not imported: what is written by hand needs no consent; `douane consent` lists the rest"
         )
-    now = _now(name, found)
+    now = now_run(found, name)
     if now is None:
         raise Fault(1, f"{found.path} has no upstream {name} with a command any more")
     if now == before.pinned:
@@ -69,13 +69,6 @@ def _agree(name: str, given: dict[str, Consent], found: Loaded, yes: bool) -> No
     at = datetime.now(UTC).isoformat(timespec="seconds")
     agree(paths().consents, [msgspec.structs.replace(before, by=getpass.getuser(), at=at, pinned=now)])
     typer.echo(f"agreed: {name}. A running gateway starts it at the next call")
-
-
-def _now(name: str, found: Loaded) -> Pinned | None:
-    upstream = found.config.upstreams.get(name)
-    if upstream is None or not upstream.command:
-        return None
-    return pinned(written(found.path, name), upstream, found.path.parent)
 
 
 def _show(what: str, one: Pinned) -> None:

@@ -39,8 +39,8 @@ def snippet(
     if with_token and not url:
         raise Fault(2, "a command needs no token; --with-token goes with --url")
     try:
-        listen = loaded(config).config.listen
-        door = by_url(listen, paths().token if with_token else None) if url else _by_command(config)
+        token = paths().token if with_token else None
+        door = by_url(loaded(config).config.listen, token) if url else _by_command(config)
         one = made(client, name, door, Path.home(), Path.cwd())
     except NoSuchDoor as exc:
         raise Fault(2, str(exc)) from None

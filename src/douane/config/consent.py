@@ -2,7 +2,7 @@
 
 A command that somebody wrote into `douane.yaml` by hand is that person's word and is not in here. Pinned are the command
 as written (its program with variables put in), where it runs, the names of the variables it is given, and the SHA-256 of
-each script that an interpreter would run. Not pinned: what a program loads by itself, and what a package runner fetches.
+each script it names. Not pinned: what a program loads by itself, and what a package runner fetches.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ import msgspec
 
 from .load import Loaded
 from .model import UpstreamConfig
-from .read import read
 from .replace import replace_file
 
 __all__ = [
@@ -26,9 +25,9 @@ __all__ = [
     "agree",
     "check",
     "consents",
+    "now_run",
     "pinned",
     "unagreed",
-    "written",
 ]
 
 _INTERPRETERS = re.compile(
@@ -134,13 +133,21 @@ def pinned(raw: Mapping[str, Any], upstream: UpstreamConfig, here: Path) -> Pinn
     )
 
 
+def now_run(loaded: Loaded, name: str) -> Pinned | None:
+    """What the configuration would run as this upstream; None when it is no command, or not there."""
+    upstream = loaded.config.upstreams.get(name)
+    if upstream is None or not upstream.command:
+        return None
+    return pinned(loaded.raw["upstreams"][name], upstream, loaded.path.parent)
+
+
 def check(file: Path, loaded: Loaded, name: str) -> None:
     """Whether this upstream may be started. Raises NotAgreed, ConsentUnusable."""
     agreed = consents(file, loaded.path).get(name)
-    upstream = loaded.config.upstreams[name]
-    if agreed is None or not upstream.command:
+    now = None if agreed is None else now_run(loaded, name)
+    if agreed is None or now is None:
         return
-    changed = list(_differences(agreed.pinned, pinned(written(loaded.path, name), upstream, loaded.path.parent)))
+    changed = list(_differences(agreed.pinned, now))
     if changed:
         raise NotAgreed(
             f"{' and '.join(changed)} changed since {agreed.by} agreed to it ({agreed.at[:10]}), so it is not started;"
@@ -159,11 +166,6 @@ def unagreed(file: Path, loaded: Loaded) -> dict[str, str]:
     return found
 
 
-def written(path: Path, name: str) -> Mapping[str, Any]:
-    """An upstream as the file has it, before variables are put in."""
-    return read(path)[0].get("upstreams", {}).get(name, {})
-
-
 def _differences(before: Pinned, now: Pinned) -> Iterator[str]:
     if (before.command, before.program) != (now.command, now.program):
         yield "its command"
@@ -177,21 +179,17 @@ def _differences(before: Pinned, now: Pinned) -> Iterator[str]:
 
 
 def _scripts(upstream: UpstreamConfig, cwd: Path) -> Iterator[Path]:
-    """The program itself if it is a script; of an interpreter, the code among its arguments."""
+    """The program itself if it is a script, the code among its arguments, and an interpreter's first file."""
     program = upstream.command[0]
     # What is found on PATH belongs to the system and changes with its updates.
     if "/" in program and _has_shebang(cwd / program):
         yield cwd / program
-    if not _INTERPRETERS.fullmatch(Path(program).name.removesuffix(".exe")):
-        return
-    first = True
+    takes_code = _INTERPRETERS.fullmatch(Path(program).name.removesuffix(".exe")) is not None
     for word in upstream.command[1:]:
         file = cwd / word
-        if word.startswith("-") or not _is_file(file):
-            continue
-        if first or file.suffix in _CODE:
+        if not word.startswith("-") and (takes_code or file.suffix in _CODE) and _is_file(file):
             yield file
-        first = False
+            takes_code = False
 
 
 def _is_file(path: Path) -> bool:

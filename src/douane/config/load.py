@@ -32,6 +32,8 @@ class Loaded(NamedTuple):
     """Values that came from the environment or a file, and from where."""
     warnings: tuple[Problem, ...] = ()
     """What should be mended, though it can be used."""
+    raw: Mapping[str, Any] = {}
+    """The file as it is written, before variables are put in."""
 
 
 def load(path: Path, env: Mapping[str, str]) -> Loaded:
@@ -46,7 +48,7 @@ def load(path: Path, env: Mapping[str, str]) -> Loaded:
         problems = list(meant(config, lines))
         if not problems:
             warnings = (*expansion.warnings, *plain_http_warnings(config, lines))
-            return Loaded(path, config, lines, expansion.outside, warnings)
+            return Loaded(path, config, lines, expansion.outside, warnings, raw)
     raise ConfigError(path, sorted(problems, key=lambda problem: problem.line))
 
 

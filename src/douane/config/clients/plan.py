@@ -258,7 +258,7 @@ class _Work:
         program = server.expanded(first.text, self._env)
         given = server.entry.env.get("PATH")
         path = server.expanded(given.text, self._env) if given is not None else self._env.get("PATH", "")
-        cwd = Path(server.settings.get("cwd", "")) if server.entry.cwd is not None else self._config.resolve().parent
+        cwd = self._config.resolve().parent / server.expanded(server.settings.get("cwd", ""), self._env)
         found = shutil.which(str(cwd / program)) if "/" in program else shutil.which(program, path=path)
         if found is None:
             remedy = "install it, give its full path there, or leave the server out with --skip " + repr(
