@@ -152,7 +152,12 @@ async def test_a_script_that_changed_is_not_started_until_it_is_agreed_to_again(
         async with asyncio.timeout(BOUND_S):
             while "mine_get_current_time" not in listed(await world.run("list", "--json")):
                 pass
-    assert "nothing has changed" in (await world.run("consent", "mine", "--yes")).out
+    world.paths.consents.write_text("{")
+    unusable = await world.run("up", "--config", str(world.config))
+    assert (unusable.code, "consents.json cannot be read" in unusable.err) == (5, True)
+    world.paths.consents.unlink()
+
+    assert "was not imported" in (await world.run("consent", "mine", "--yes")).err
     assert (await world.run("consent", "other")).code == 1
 
 
@@ -206,6 +211,9 @@ async def test_imports_that_change_nothing_say_so_by_their_exit_codes(tmp_path: 
     ):
         assert (await world.run("import", *arguments, *config)).code == code, arguments
     assert not world.config.exists()
+    assert (await world.run("import", str(good), "--dry-run")).code == 0
+    assert not world.paths.config_dir.exists()
+    assert (await world.run("import", "--yes")).code == 2
     assert str(good) in (await world.run("import")).out
     document = json.loads((await world.run("import", str(good), "--json", "--yes", *config)).out)
     assert (document["imported"], document["servers"][0]["command"]) == (True, ["mcp-server-time"])

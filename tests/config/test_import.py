@@ -12,7 +12,7 @@ import yaml
 from douane.config.clients import plan as plans
 from douane.config.clients.formats import Client, Source, found, project_of, told_by_name
 from douane.config.clients.plan import CannotImport, Plan, Wishes
-from douane.config.consent import NotAgreed, check, consents, unagreed
+from douane.config.consent import ConsentUnusable, NotAgreed, check, consents, unagreed
 from douane.config.load import load
 from douane.config.paths import Paths, paths_for
 from douane.config.secret_files import secret_files
@@ -217,6 +217,19 @@ def test_what_is_there_already_is_left_and_another_of_its_name_refused(home: Hom
     assert "douane.yaml has another upstream it" in home.fault(home.servers(it={"command": "uvx"}))
 
 
+def test_a_wish_for_a_server_that_is_not_there_is_said(home: Home) -> None:
+    said = home.fault(home.servers(it={"command": "npx"}), skip=("its",), rename={"that": "this"})
+    assert said.splitlines() == [
+        "--skip its: none of the files has such a server",
+        "--rename that: none of the files has such a server",
+    ]
+
+
+def test_what_belongs_to_the_other_kind_of_server_is_said_to_be_left(home: Home) -> None:
+    (server,) = home.plan(home.servers(it={"url": "https://x", "env": {"A": "b"}})).servers
+    assert server.entry.notes == ("env: a server with a url has none; it is left behind",)
+
+
 def test_a_server_whose_name_has_no_letter_needs_one(home: Home) -> None:
     assert "nothing of its name can be kept; give one: --rename '42'=NAME" in home.fault(
         home.servers(**{"42": {"command": "npx"}})
@@ -292,8 +305,8 @@ def test_a_bundle_is_not_run_and_a_remote_asks_for_its_variables(home: Home) -> 
     }
     value = {"name": "io.github.a/b", "packages": [bundle], "remotes": [remote]}
     (server,) = home.take(home.file(value, "server.json")).servers
-    assert server.settings == {"url": "https://${TENANT}.example.com/{stays}", "headers": {"X-Key": "key ${KEY}"}}
-    assert [(one.name, one.is_secret) for one in server.missing] == [("TENANT", False), ("KEY", True)]
+    assert server.settings == {"url": "https://${B_TENANT}.example.com/{stays}", "headers": {"X-Key": "key ${B_KEY}"}}
+    assert [(one.name, one.is_secret) for one in server.missing] == [("B_TENANT", False), ("B_KEY", True)]
     assert "is a bundle (mcpb), which is not run from here" in server.entry.notes[0]
     alone = home.file({"name": "io.github.a/c", "packages": [bundle]}, "server.json")
     assert "no package that speaks stdio, and no remote" in home.fault(alone)
@@ -358,6 +371,46 @@ def test_when_the_configuration_cannot_be_written_no_secret_is_left(home: Home) 
     assert list(home.paths.secrets.iterdir()) == []
 
 
+def test_a_configuration_that_changed_while_somebody_was_asked_is_not_written_over(home: Home) -> None:
+    made = home.plan(home.servers(it={"command": "npx"}))
+    home.config.write_text("# mine\n")
+    with pytest.raises(CannotImport, match="has changed while you were asked"):
+        plans.done(made, home.paths, "ann")
+    assert home.config.read_text() == "# mine\n"
+
+
+def test_a_secret_that_is_another_by_now_is_said_to_be(home: Home) -> None:
+    home.take(home.servers(it={"command": "npx", "env": {"API_KEY": "abcdefgh1234"}}))
+    (left,) = home.plan(home.servers(it={"command": "npx", "env": {"API_KEY": "abcdefgh5678"}})).left
+    assert left.why == f"{home.config} has it already, with another secret than {home.paths.secrets / 'IT_API_KEY'}"
+
+
+def test_no_question_of_a_server_is_answered_by_a_variable_that_everybody_has(home: Home) -> None:
+    value = {
+        "inputs": [{"type": "promptString", "id": "path"}, {"type": "promptString", "id": "user"}],
+        "servers": {"it": {"command": "npx", "args": ["${input:path}", "${input:user}"]}},
+    }
+    (server,) = home.plan(home.file(value, ".vscode/mcp.json")).servers
+    assert [one.name for one in server.missing] == ["MCP_PATH", "MCP_USER"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/home/Ann2/Documents/Projects/a-server-of-mine",
+        "@modelcontextprotocol/server-filesystem@1.2.3",
+        "https://api.example.com/v1/Some/Long/Path9",
+        "--some-long-option-with-a-value=Of4OurOwnMaking",
+        "America/Argentina/Buenos_Aires",
+        "8080",
+        "true",
+    ],
+)
+def test_what_is_no_credential_stays_where_it_is(home: Home, value: str) -> None:
+    (server,) = home.plan(home.servers(it={"command": "npx", "args": [value], "env": {"A": value}})).servers
+    assert (server.secrets, server.settings["command"][1]) == ({}, value)
+
+
 # --- consent ---
 
 
@@ -394,6 +447,35 @@ def test_a_consent_holds_for_its_own_configuration_however_that_is_named(
     assert list(consents(home.paths.consents, Path("douane.yaml"))) == ["it"]
     assert unagreed(home.paths.consents, load(Path("douane.yaml"), home.env)) == {}
     assert consents(home.paths.consents, home.folder / "other.yaml") == {}
+
+
+def test_scripts_are_pinned_however_they_are_run(home: Home) -> None:
+    for name in ("server.ts", "run", "other.py", "plain"):
+        (home.folder / name).write_text("#!/usr/bin/env x\n")
+    (home.folder / "run").chmod(0o755)
+    made = home.plan(
+        home.servers(
+            a={"command": "npx", "args": ["tsx", "server.ts", "plain"]},
+            b={"command": "./run", "args": ["plain"]},
+            c={"command": "npx", "args": ["-y", "plain"]},
+        )
+    )
+    scripts = {name: sorted(Path(path).name for path in pin.scripts) for name, pin in made.pins.items()}
+    assert scripts == {"a": ["server.ts"], "b": ["run"], "c": []}
+
+
+def test_a_folder_that_a_variable_names_is_agreed_to_by_name(home: Home) -> None:
+    source = home.file({"mcpServers": {"it": {"command": "npx", "cwd": "${WHERE}"}}})
+    home.take(source)
+    assert unagreed(home.paths.consents, load(home.config, {**home.env, "WHERE": str(home.folder)})) == {}
+
+
+def test_consents_that_cannot_be_read_are_no_consents(home: Home) -> None:
+    home.take(home.servers(it={"command": "npx"}))
+    for text in ("{", '{"version": 2}', '{"consents": [{}]}'):
+        home.paths.consents.write_text(text)
+        with pytest.raises(ConsentUnusable, match=r"consents\.json"):
+            check(home.paths.consents, load(home.config, home.env), "it")
 
 
 # --- where they are ---

@@ -44,6 +44,8 @@ def import_(
     it to you again.
     """
     if not files:
+        if yes or dry_run:
+            raise Fault(2, "name the files; `douane import` alone lists those that are there")
         _list(as_json)
         return
     plan = _plan(files, client, Wishes(frozenset(skip or ()), _renames(rename or [])), config)
@@ -93,6 +95,8 @@ def _renames(given: list[str]) -> dict[str, str]:
 def _done(plan: Plan) -> list[Path]:
     try:
         return done(plan, paths(), getpass.getuser())
+    except CannotImport as exc:
+        raise Fault(1, f"nothing was imported: {exc}") from None
     except (OSError, ConsentUnusable) as exc:
         raise Fault(5, f"nothing was imported: {exc}") from None
 

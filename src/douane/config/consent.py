@@ -33,23 +33,7 @@ __all__ = [
 _INTERPRETERS = re.compile(
     r"(python|pypy)[0-9.]*|node|nodejs|bun|deno|tsx|ts-node|ruby|perl|php[0-9.]*|(ba|da|z|k)?sh|uv|pwsh|java|lua[0-9.]*"
 )
-_CODE = (
-    ".py",
-    ".pyz",
-    ".js",
-    ".mjs",
-    ".cjs",
-    ".ts",
-    ".mts",
-    ".cts",
-    ".rb",
-    ".pl",
-    ".php",
-    ".sh",
-    ".ps1",
-    ".jar",
-    ".lua",
-)
+_CODE = re.compile(r"\.(py|pyz|[cm]?js|[cm]?ts|rb|pl|php|sh|ps1|jar|lua)")
 _SHEBANG = b"#!"
 
 
@@ -122,14 +106,14 @@ def pinned(raw: Mapping[str, Any], upstream: UpstreamConfig, here: Path) -> Pinn
     """What there is to agree to now. `raw` is the upstream before variables are put in."""
     command = raw.get("command", ())
     # The same whichever way the file was named.
-    cwd = here.resolve() / (upstream.cwd or "")
+    folder = here.resolve()
     return Pinned(
         command=tuple(str(word) for word in command),
         program=upstream.command[0],
-        cwd=str(cwd),
+        cwd=str(folder / raw.get("cwd", "")),
         env=tuple(sorted(upstream.env)),
         inherit=tuple(sorted(upstream.inherit)),
-        scripts={str(path): _digest(path) for path in _scripts(upstream, cwd)},
+        scripts={str(path): _digest(path) for path in _scripts(upstream, folder / (upstream.cwd or ""))},
     )
 
 
@@ -187,7 +171,7 @@ def _scripts(upstream: UpstreamConfig, cwd: Path) -> Iterator[Path]:
     takes_code = _INTERPRETERS.fullmatch(Path(program).name.removesuffix(".exe")) is not None
     for word in upstream.command[1:]:
         file = cwd / word
-        if not word.startswith("-") and (takes_code or file.suffix in _CODE) and _is_file(file):
+        if not word.startswith("-") and (takes_code or _CODE.fullmatch(file.suffix)) and _is_file(file):
             yield file
             takes_code = False
 

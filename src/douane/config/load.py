@@ -36,9 +36,9 @@ class Loaded(NamedTuple):
     """The file as it is written, before variables are put in."""
 
 
-def load(path: Path, env: Mapping[str, str]) -> Loaded:
-    """Raises ConfigError with everything that is wrong."""
-    raw, lines = read(path)
+def load(path: Path, env: Mapping[str, str], text: str | None = None) -> Loaded:
+    """Raises ConfigError with everything that is wrong. With `text`, as if that stood in the file."""
+    raw, lines = read(path, text)
     expansion = Expansion(env, path.parent, lines)
     shape = Shape(lines, expansion.outside)
     fitting = shape.struct(expansion.expanded(raw), Config)

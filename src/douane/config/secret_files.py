@@ -20,8 +20,12 @@ def write_secret(path: Path, value: str) -> None:
     """Make the file, for its owner alone. Raises OSError, also when there is one."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
-    with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(fd, _OWNER_ONLY)
-        file.write(value)
-        file.flush()
-        os.fsync(fd)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
+            os.fchmod(fd, _OWNER_ONLY)
+            file.write(value)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        path.unlink()
+        raise

@@ -21,7 +21,7 @@ _SHAPES = re.compile(
     r"(gh[pousr]_|github_pat_|glpat-|sk-|sk_live_|rk_live_|xox[abprs]-|AKIA|ASIA|AIza|ya29\.|hf_|npm_|pypi-|ntn_|dn_|eyJ)"
     r"[A-Za-z0-9_.\-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY|Bearer [A-Za-z0-9_.~+/=\-]{8,}"
 )
-_LONG = re.compile(r"(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])[A-Za-z0-9_\-+/=.]{32,}")
+_LONG = re.compile(r"(?=[^a-z]*[a-z])(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])[A-Za-z0-9_\-+=]{32,}")
 _SCHEME = re.compile(r"((Bearer|Basic|Token|ApiKey|token) +)(\S.*)")
 _FLAG = re.compile(r"(-{0,2}([A-Za-z0-9][A-Za-z0-9_-]*)=)(.*)", re.DOTALL)
 _HEADER = re.compile(r"(([A-Za-z][A-Za-z0-9-]*): ?)(?!//)(.*)", re.DOTALL)

@@ -150,6 +150,10 @@ def _kind(fields: Fields) -> str | None:
     kind = "command" if has_command else "url"
     if isinstance(said, str) and _TYPES[said] != kind:
         fields.problem(("type",), f"is {said!r}, and the server has a {kind}", "make them agree")
+    other = ("args", "env", "cwd", "envFile") if kind == "url" else ("headers",)
+    fields.notes += [
+        f"{key}: a server with a {kind} has none; it is left behind" for key in other if fields.value.get(key)
+    ]
     if said == "sse":
         fields.notes.append("sse is the transport before Streamable HTTP: if it is not answered, ask for the newer URL")
     return kind

@@ -22,7 +22,7 @@ from .entry import Entry, Text, Wanted, our_name
 from .formats import Source
 from .readers import entries_of
 from .variables import variable_name
-from .write import with_upstreams
+from .write import says_something, with_upstreams
 
 __all__ = ["INHERITED", "CannotImport", "Left", "Plan", "Planned", "Wishes", "done", "planned"]
 
@@ -87,6 +87,8 @@ class Plan(NamedTuple):
     left: tuple[Left, ...]
     text: str
     """The whole configuration, as it would be."""
+    before: bytes
+    """As it was when that was worked out."""
     pins: Mapping[str, Pinned]
     """What is agreed to, by server: as it was when it was shown."""
 
@@ -103,8 +105,9 @@ def planned(
         raise CannotImport("\n".join(dict.fromkeys(work.faults)))
     servers = tuple(work.servers)
     if not servers:
-        return Plan(config, (), tuple(work.left), "", {})
+        return Plan(config, (), tuple(work.left), "", b"", {})
     try:
+        before = _content(config)
         added = {server.name: server.settings for server in servers}
         text, upstreams = with_upstreams(config, added, env)
     except ConfigError as exc:
@@ -114,15 +117,17 @@ def planned(
         for server in servers
         if server.entry.command
     }
-    return Plan(config, servers, tuple(work.left), text, pins)
+    return Plan(config, servers, tuple(work.left), text, before, pins)
 
 
 def done(plan: Plan, paths: Paths, who: str) -> list[Path]:
     """Do it: credentials, then the consents, then the configuration, which makes the rest count.
 
-    Returns the files of the credentials. Raises OSError, ConsentUnusable; then nothing of it is left but, at most, a
-    consent to something that is nowhere written.
+    Returns the files of the credentials. Raises CannotImport, OSError, ConsentUnusable; then nothing of it is left but,
+    at most, a consent to something that is nowhere written.
     """
+    if _content(plan.config) != plan.before:
+        raise CannotImport(f"{plan.config} has changed while you were asked; look again")
     made: list[Path] = []
     try:
         for server in plan.servers:
@@ -142,6 +147,10 @@ def done(plan: Plan, paths: Paths, who: str) -> list[Path]:
             path.unlink(missing_ok=True)
         raise
     return made
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _consent(plan: Plan, server: Planned, who: str) -> Consent:
@@ -166,16 +175,14 @@ class _Work:
         self.left: list[Left] = []
         self.faults: list[str] = []
         self._port: Any = _PORT
+        self._seen: set[str] = set()
         self._present = self._upstreams()
 
     def _upstreams(self) -> dict[str, Any]:
-        if not self._config.exists():
-            return {}
         try:
-            raw, _ = read(self._config)
+            raw = read(self._config)[0] if says_something(self._config) else {}
         except ConfigError as exc:
-            # A file of comments alone is one to begin with.
-            self.faults += [] if "is empty" in str(exc) else exc.lines()
+            self.faults += exc.lines()
             return {}
         listen = raw.get("listen")
         self._port = listen.get("port", _PORT) if isinstance(listen, dict) else _PORT
@@ -190,6 +197,7 @@ class _Work:
             return
         for entry in entries:
             name = self._wishes.rename.get(entry.name) or our_name(entry.name)
+            self._seen |= {entry.name, name}
             if why := self._left_out(entry, name):
                 self.left.append(Left(entry.name, entry.file, entry.line, why))
             elif not name:
@@ -206,6 +214,10 @@ class _Work:
 
     def choose(self) -> None:
         """One of each name, checked."""
+        for wish, names in (("--skip", self._wishes.skip), ("--rename", self._wishes.rename)):
+            self.faults += [
+                f"{wish} {name}: none of the files has such a server" for name in names if name not in self._seen
+            ]
         for name, entries in self._entries.items():
             entry, *others = entries
             for other in others:
@@ -219,17 +231,29 @@ class _Work:
             self._take(name, entry)
 
     def _take(self, name: str, entry: Entry) -> None:
-        plain, _ = separated(self._placed(entry), variable_name(name), ())
         if name in self._present:
-            if self._present[name] == plain.settings() or _within(plain.settings(), self._present[name]):
-                self.left.append(Left(entry.name, entry.file, entry.line, f"{self._config} has it already"))
-            else:
-                remedy = f"--rename {entry.name!r}=NAME, --skip {entry.name!r}, or edit that file"
-                self._fault(entry, f"{self._config} has another upstream {name}", remedy)
+            self._meet(name, entry)
             return
         self.faults += [problem.said(entry.file) for problem in entry.problems]
         if not entry.problems:
             self._add(name, self._placed(entry))
+
+    def _meet(self, name: str, entry: Entry) -> None:
+        """One that bears the name of an upstream: the same, or another."""
+        plain, secrets = separated(self._placed(entry), variable_name(name), ())
+        if not _within(plain.settings(), self._present[name]):
+            remedy = f"--rename {entry.name!r}=NAME, --skip {entry.name!r}, or edit that file"
+            self._fault(entry, f"{self._config} has another upstream {name}", remedy)
+            return
+        stale = [str(self._paths.secrets / key) for key, value in secrets.items() if not self._holds(key, value)]
+        differs = f", with another secret than {' and '.join(stale)}" if stale else ""
+        self.left.append(Left(entry.name, entry.file, entry.line, f"{self._config} has it already{differs}"))
+
+    def _holds(self, name: str, value: str) -> bool:
+        try:
+            return (self._paths.secrets / name).read_text(encoding="utf-8") == value
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def _placed(self, entry: Entry) -> Entry:
         """The entry, without a folder to run in that is the usual one."""
@@ -239,7 +263,7 @@ class _Work:
 
     def _add(self, name: str, entry: Entry) -> None:
         taken = {*self._env, *(key.removesuffix("_FILE") for key in self._env)}
-        taken.update(secret for server in self.servers for secret in server.secrets)
+        taken.update(secret for server in self.servers for secret in server.secret_names)
         made, secrets = separated(entry, variable_name(name), taken)
         wanted = {one.name: one for text in made.texts() for one in text.wanted if one.name not in secrets}
         links = {one.name: one.file for one in wanted.values() if one.file is not None and one.file.is_file()}

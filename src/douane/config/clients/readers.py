@@ -47,7 +47,11 @@ def entries_of(source: Source, home: Path, here: Path) -> list[Entry]:
 
 def _read(path: Path) -> tuple[dict[str, Any], Mapping[Place, int]]:
     if path.suffix in (".yaml", ".yml"):
-        return read_ours(path)
+        try:
+            return read_ours(path)
+        except ConfigError as exc:
+            # Its remedies are for our own file.
+            raise ConfigError(path, [problem._replace(remedy="") for problem in exc.problems]) from None
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

@@ -39,6 +39,7 @@ def described(value: dict[str, Any], lines: Mapping[Place, int], path: Path) -> 
 class _Description:
     def __init__(self, value: dict[str, Any], lines: Mapping[Place, int], path: Path, place: Place) -> None:
         self._value, self._lines, self._path, self._place = value, lines, path, place
+        self._name = str(value.get("name")).rpartition("/")[2]
         self._problems: list[Problem] = []
         self._notes: list[str] = []
 
@@ -55,7 +56,7 @@ class _Description:
             kind, index, one = chosen
             made = self._package(one, (kind, index)) if kind == "packages" else self._remote(one, (kind, index))
         return Entry(
-            name=str(name).rpartition("/")[2],
+            name=self._name,
             file=self._path,
             line=self._line(()),
             client=Client.registry,
@@ -131,8 +132,8 @@ class _Description:
             self._notes.append(
                 "sse is the transport before Streamable HTTP: if it is not answered, ask for the newer URL"
             )
-        filled = self._filled(url, one.get("variables"), (*place, "url"), "")
-        return {"url": filled, "headers": self._named((*place, "headers"), one.get("headers"))}
+        filled = self._filled(url, one.get("variables"), (*place, "url"))
+        return {"url": filled, "headers": self._named((*place, "headers"), one.get("headers"), f"{self._name} ")}
 
     # --- inputs ---
 
@@ -148,7 +149,7 @@ class _Description:
                 self._problem(at, "has no name", 'as in "name": "--port"')
                 continue
             hint = str(name or one.get("valueHint") or f"argument {index + 1}")
-            value = self._input(one, at, hint)
+            value = self._input(one, at, f"{self._name} {hint}")
             if one["type"] == "named" and (value is not None or not any(key in one for key in _PROMPTING)):
                 made.append(Text(literal(str(name)), self._line(at)))
             elif value is None:
@@ -156,7 +157,7 @@ class _Description:
             made += [value] if value is not None else []
         return tuple(made)
 
-    def _named(self, place: Place, raw: Any) -> dict[str, Text]:
+    def _named(self, place: Place, raw: Any, prefix: str = "") -> dict[str, Text]:
         """Headers, or variables of the environment."""
         made: dict[str, Text] = {}
         for index, one in enumerate(self._list(place, raw)):
@@ -164,7 +165,7 @@ class _Description:
             if not isinstance(one, dict) or not isinstance(one.get("name"), str):
                 self._problem(at, "has no name")
                 continue
-            value = self._input(one, at, one["name"])
+            value = self._input(one, at, prefix + one["name"])
             if value is None:
                 self._notes.append(f"the optional {one['name']} is left out{_why(one)}")
             else:
@@ -173,7 +174,7 @@ class _Description:
 
     def _input(self, one: dict[str, Any], place: Place, hint: str) -> Text | None:
         if isinstance(one.get("value"), str):
-            return self._filled(one["value"], one.get("variables"), place, hint, is_secret=one.get("isSecret") is True)
+            return self._filled(one["value"], one.get("variables"), place, is_secret=one.get("isSecret") is True)
         if isinstance(one.get("default"), str):
             return Text(literal(one["default"]), self._line(place), is_secret=one.get("isSecret") is True)
         if one.get("isRequired") is not True:
@@ -181,7 +182,7 @@ class _Description:
         wanted = Wanted(variable_name(hint), one.get("isSecret") is True, said=str(one.get("description", "")))
         return Text(f"${{{wanted.name}}}", self._line(place), (wanted,), wanted.is_secret)
 
-    def _filled(self, value: str, variables: Any, place: Place, hint: str, *, is_secret: bool = False) -> Text:
+    def _filled(self, value: str, variables: Any, place: Place, *, is_secret: bool = False) -> Text:
         """`value` with what stands in curly braces put in; a name that is not among the variables stays."""
         known: dict[str, Any] = variables if isinstance(variables, dict) else {}
         parts: list[str] = []
@@ -191,7 +192,7 @@ class _Description:
             one = known.get(match[1])
             if not isinstance(one, dict):
                 continue
-            made = self._input({**one, "isRequired": True}, place, match[1]) or Text("")
+            made = self._input({**one, "isRequired": True}, place, f"{self._name} {match[1]}") or Text("")
             parts += [literal(value[end : match.start()]), made.text]
             wanted += made.wanted
             end = match.end()

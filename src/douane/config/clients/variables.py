@@ -21,6 +21,25 @@ _DOUBLE = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
 _OTHER = re.compile(r"[^A-Za-z0-9]+")
+_TAKEN = (
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "SHELL",
+        "PWD",
+        "OLDPWD",
+        "TERM",
+        "HOSTNAME",
+    ),
+    *("DISPLAY", "EDITOR", "PAGER", "MAIL", "PORT", "HOST"),
+)
+"""Names that mean something to everybody, so that a question of some server must not be answered by them."""
 _PROJECT_DIR = "CLAUDE_PROJECT_DIR"
 
 
@@ -49,7 +68,9 @@ class Context(msgspec.Struct, frozen=True):
 def variable_name(text: str) -> str:
     """`github-token` as `GITHUB_TOKEN`."""
     plain = _OTHER.sub("_", text).strip("_").upper()
-    return f"_{plain}" if plain[:1].isdigit() else plain or "_"
+    if plain in _TAKEN or plain[:1].isdigit() or not plain:
+        return f"MCP_{plain}"
+    return plain
 
 
 def literal(text: str) -> str:

@@ -5,7 +5,6 @@ What was added is read back: unless the file then says exactly what it said befo
 
 import json
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ..problem import ConfigError, Problem
 from ..read import read
 from . import jsonc
 
-__all__ = ["with_upstreams"]
+__all__ = ["says_something", "with_upstreams"]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}")
@@ -35,7 +34,7 @@ def with_upstreams(
     `path` need not exist. Raises ConfigError.
     The result is loaded to see that it can be, with something in the place of each variable that `env` does not have.
     """
-    before = read(path)[0] if _says_something(path) else {}
+    before = read(path)[0] if says_something(path) else {}
     # Bytes: a line that ends in CR LF stays one.
     text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
     try:
@@ -49,7 +48,8 @@ class _Unextendable(ValueError):
     """The file is written in a way that text cannot be added to safely."""
 
 
-def _says_something(path: Path) -> bool:
+def says_something(path: Path) -> bool:
+    """Whether there is a file, with more than remarks in it."""
     if not path.exists():
         return False
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -66,19 +66,10 @@ def _by_hand(path: Path, added: Mapping[str, Any], why: str) -> ConfigError:
 def _checked(
     path: Path, text: str, before: dict[str, Any], added: Mapping[str, Mapping[str, Any]], env: Mapping[str, str]
 ) -> Mapping[str, UpstreamConfig]:
-    trial = path.with_name(f".import-{secrets.token_hex(6)}{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        trial.write_bytes(text.encode())
-        after, _ = read(trial)
-        wanted = {**before, "upstreams": {**(before.get("upstreams") or {}), **added}}
-        if after != wanted:
-            raise _by_hand(path, added, "it would say something else then")
-        return load(trial, {**_placeholders(after, env), **env}).config.upstreams
-    except ConfigError as exc:
-        raise ConfigError(path, exc.problems) from None
-    finally:
-        trial.unlink(missing_ok=True)
+    after, _ = read(path, text)
+    if after != {**before, "upstreams": {**(before.get("upstreams") or {}), **added}}:
+        raise _by_hand(path, added, "it would say something else then")
+    return load(path, {**_placeholders(after, env), **env}, text).config.upstreams
 
 
 def _placeholders(value: Any, env: Mapping[str, str], key: str = "") -> dict[str, str]:
