@@ -11,7 +11,8 @@ import yaml
 
 from douane.config.clients import plan as plans
 from douane.config.clients.formats import Client, Source, found, project_of, told_by_name
-from douane.config.clients.plan import CannotImport, Plan, Wishes
+from douane.config.clients.gather import Wishes
+from douane.config.clients.plan import CannotImport, Plan
 from douane.config.consent import ConsentUnusable, NotAgreed, check, consents, unagreed
 from douane.config.load import load
 from douane.config.paths import Paths, paths_for

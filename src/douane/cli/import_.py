@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from ..config.clients.formats import Client, Source, found, project_of, told_by_name
-from ..config.clients.plan import INHERITED, CannotImport, Plan, Planned, Wishes, done, planned
+from ..config.clients.gather import Planned, Wishes
+from ..config.clients.plan import INHERITED, CannotImport, Plan, done, planned
 from ..config.consent import ConsentUnusable
 from ..config.paths import CONFIG_NAME, find_config
 from .faults import Fault
