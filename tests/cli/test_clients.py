@@ -220,6 +220,27 @@ async def test_imports_that_change_nothing_say_so_by_their_exit_codes(tmp_path: 
     assert (await world.run("import", "--json")).code == 0
 
 
+async def test_a_credential_of_a_clients_file_is_never_shown(tmp_path: Path) -> None:
+    world = Beginner(tmp_path)
+    secret = "ghp_0123456789abcdefghij"
+    server = {"command": "mcp-server-time", "args": [f"--token={secret}"], "env": {"GITHUB_TOKEN": secret}}
+    remote = {"url": f"https://x.example/mcp?token={secret}", "headers": {"Authorization": f"Bearer {secret}"}}
+    source = str(world.write(".mcp.json", {"mcpServers": {"time": server, "remote": remote}}))
+    config = ("--config", str(world.config))
+    for arguments in (
+        ("import", source, "--dry-run"),
+        ("import", source, "--dry-run", "--json"),
+        ("import", source, "--yes"),
+        ("import", source, "--yes", "--json"),
+        ("config", "explain", "--json"),
+        ("consent", "--json"),
+        ("doctor",),
+    ):
+        ran = await world.run(*arguments, *config)
+        assert ran.code == 0, ran.err
+        assert secret not in ran.out + ran.err, arguments
+
+
 CLIENTS = ("claude-desktop", "claude-code", "vscode", "cursor", "windsurf", "continue")
 
 
