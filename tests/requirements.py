@@ -253,7 +253,15 @@ ROWS = (
     Row(
         "G08",
         "Imports claude_desktop_config.json, .mcp.json, VS Code mcp.json, Cursor, Windsurf, Continue and server.json; tool schemas exported for OpenAI, Anthropic and Gemini function calling; writes the client's snippet back for each of them",
-        "planned",
+        "shown",
+        (
+            "tests/cli/test_clients.py::test_servers_of_each_client_are_imported_started_and_listed",
+            "tests/cli/test_clients.py::test_entries_written_for_six_clients_lead_to_the_gateway",
+            "tests/cli/test_clients.py::test_what_is_written_is_read_by_the_package_that_continue_reads_it_with",
+            "tests/cli/test_clients.py::test_an_entry_by_url_leads_there_and_the_inspector_reads_it",
+            "tests/cli/test_clients.py::test_tools_are_exported_for_function_calling",
+            "tests/config/test_import.py::test_what_clients_document_is_taken_over_as_it_stands_beside_it",
+        ),
     ),
     Row(
         "G09",
@@ -316,6 +324,10 @@ ROWS = (
         "I08",
         "Consent before a local server's command is run: shown in full, pinned, changed means asked again",
         "planned",
+        (
+            "tests/cli/test_clients.py::test_a_script_that_changed_is_not_started_until_it_is_agreed_to_again",
+            "tests/cli/test_clients.py::test_what_is_asked_on_a_terminal_is_answered_there",
+        ),
     ),
     Row(
         "I09",

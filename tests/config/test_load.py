@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from douane.config.editor import schema
 from douane.config.load import ConfigError, Loaded, explain, load
-from douane.config.model import Config, Limits, Listen, Reads, UpstreamConfig, schema
+from douane.config.model import Config, Limits, Listen, Reads, UpstreamConfig
 
 BAD = Path(__file__).parent / "bad"
 ENV = {"WORD": "fast", "MISSING_FILE_TOKEN_FILE": "/nonexistent/token"}
@@ -186,7 +187,9 @@ def _secret(folder: Path) -> Path:
 def test_the_schema_is_for_editors_and_knows_the_bounds() -> None:
     made = schema()
     defs = made["$defs"]
-    assert defs["Listen"]["properties"]["port"] == {"type": "integer", "minimum": 0, "maximum": 65535, "default": 8440}
+    port = defs["Listen"]["properties"]["port"]
+    assert port["anyOf"][0] == {"type": "integer", "minimum": 0, "maximum": 65535}
+    assert (port["default"], port["description"].startswith("Not registered to anyone")) == (8440, True)
     assert defs["UpstreamConfig"]["additionalProperties"] is False
     assert set(defs["Limits"]["properties"]) == set(Limits.__struct_fields__)
     json.dumps(made)

@@ -120,6 +120,12 @@ def _inspector() -> list[str]:
     return [*_script("inspector", "clients", "launcher", "build", "index.js"), "--cli"]
 
 
+def continue_reader(*files: Path) -> list[str]:
+    """Continue's own reading of files: its blocks, and those of Claude Desktop and Claude Code that it takes."""
+    _there(_PACKAGES / "@continuedev" / "config-yaml")
+    return [node(), str(HERE / "continue_reads.mjs"), *map(str, files)]
+
+
 def asking(
     client: Sequence[str],
     *,

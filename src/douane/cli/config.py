@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..config.editor import schema
 from ..config.load import explain
-from ..config.model import schema
 from .options import AsJson, ConfigOption
 from .place import loaded
 

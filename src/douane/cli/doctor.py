@@ -13,7 +13,7 @@ from ..config.join import CannotJoin, client
 from ..config.paths import find_config
 from ..sdk.client import ServerError
 from .options import AsJson, ConfigOption
-from .place import paths
+from .place import environment, paths
 
 __all__ = ["doctor"]
 
@@ -23,7 +23,8 @@ _STYLES = {"ok": "green", "bad": "bold red", "note": "yellow"}
 def doctor(config: ConfigOption = None, as_json: AsJson = False) -> None:
     """Check configuration, policy, token, folders, disk, and the running gateway. Exit code 1 when something is bad."""
     where = paths()
-    found = [*findings(where, find_config(config, os.environ, Path.cwd(), where), os.environ), asyncio.run(_gateway())]
+    file = find_config(config, os.environ, Path.cwd(), where)
+    found = [*findings(where, file, environment()), asyncio.run(_gateway())]
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in found]))
     else:

@@ -7,10 +7,10 @@ __all__ = ["EXITS", "Fault", "report"]
 EXITS: dict[int, str] = {
     0: "done",
     1: "it ran, and the answer is no (a refused call, a failed check, a broken log)",
-    2: "the command line was wrong",
-    3: "the configuration cannot be used",
+    2: "the command line was wrong, or nobody could be asked",
+    3: "the configuration, or a client's file, cannot be used",
     4: "no gateway or upstream could be reached",
-    5: "the gateway may not start here (in use, exposed, token or log unusable)",
+    5: "the gateway may not start here (in use, exposed, token or log unusable), or a file cannot be written",
 }
 
 

@@ -13,6 +13,7 @@ import sys
 from msgspec.structs import replace
 
 from ..config.build import CannotStart, Running, configure_log, run, start
+from ..config.consent import ConsentUnusable, unagreed
 from ..config.load import ConfigError, Loaded
 from ..config.paths import Paths
 from .faults import Fault, report
@@ -52,13 +53,16 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
+        refused = unagreed(where.consents, found)
         running, made = await start(found, where, os.environ)
     except ConfigError as exc:
         raise Fault(3, f"the configuration cannot be used\n{exc}") from None
-    except CannotStart as exc:
+    except (CannotStart, ConsentUnusable) as exc:
         raise Fault(5, str(exc)) from None
     for warning in found.warnings:
         _say(f"douane: warning: {warning.said(found.path)}")
+    for name, why in refused.items():
+        _say(f"douane: warning: upstream {name}: {why}")
     _greet(found, where, running.http.port, made)
     watching = loop.create_task(_watch_idle(running, idle_exit_s, stop))
     try:

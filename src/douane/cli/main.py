@@ -11,12 +11,14 @@ from .faults import EXITS, Fault, report
 
 __all__ = ["build", "main"]
 
-_COMMANDS = {name: (name, name) for name in ("up", "stdio", "call", "allow", "doctor", "dev")} | {
-    "list": ("list_", "list_")
-}
+_PLAIN = ("up", "stdio", "call", "allow", "consent", "snippet", "export", "doctor", "dev")
+_COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{name}_") for name in ("list", "import")}
 """Verb → module and function."""
 _GROUPS = ("config", "audit")
-_ORDER = ("up", "stdio", "list", "call", "allow", "doctor", "dev", "config", "audit")
+_ORDER = (
+    *("up", "stdio", "list", "call", "allow", "import", "consent", "snippet", "export"),
+    *("doctor", "dev", "config", "audit"),
+)
 
 
 def _version(wanted: bool) -> None:

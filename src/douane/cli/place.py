@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ..config.load import ConfigError, Loaded, load
 from ..config.paths import Paths, find_config, paths_for
+from ..config.secret_files import secret_files
 from .faults import Fault
 
-__all__ = ["config_path", "loaded", "paths"]
+__all__ = ["config_path", "environment", "loaded", "paths"]
 
 
 def paths() -> Paths:
@@ -27,8 +28,13 @@ def config_path(given: str | None) -> Path:
     return found
 
 
+def environment() -> dict[str, str]:
+    """Ours, and the files of the secrets folder as NAME_FILE. What the environment says itself counts."""
+    return {**secret_files(paths().secrets), **os.environ}
+
+
 def loaded(given: str | None) -> Loaded:
     try:
-        return load(config_path(given), os.environ)
+        return load(config_path(given), environment())
     except ConfigError as exc:
         raise Fault(3, f"the configuration cannot be used\n{exc}") from None

@@ -42,6 +42,7 @@ from ..transports.http_server import HttpServer, Request
 from ..transports.link import Link
 from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
+from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, UpstreamConfig
 from .paths import Paths
@@ -112,7 +113,7 @@ async def start(
         return await _start(loaded, paths, env, ledger)
     except policy.PolicyError as exc:
         raise CannotStart(f"the policy cannot be used: {exc}") from exc
-    except (TokenUnusable, StoreBusy, SocketRefused) as exc:
+    except (TokenUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
         raise CannotStart(str(exc)) from exc
     except (StoreFailed, AuditError) as exc:
         raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
@@ -133,6 +134,7 @@ async def _start(
     fault = exposure_fault(config.listen.host, real_authentication=False)
     if fault is not None:
         raise ConfigError(loaded.path, [Problem("listen.host", loaded.lines.get(("listen", "host"), 0), fault)])
+    consents(paths.consents, loaded.path)
     loop = asyncio.get_running_loop()
     token, made = first_token(paths.token)
     rules = _policies(config, paths, loaded.path.parent, loop.time)
@@ -142,7 +144,7 @@ async def _start(
     try:
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(name, upstream, loaded, env, catalog, starts, clients)
+            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients)
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time))
@@ -305,7 +307,7 @@ def _upstream(
     name: str,
     upstream: UpstreamConfig,
     loaded: Loaded,
-    env: Mapping[str, str],
+    paths: Paths,
     catalog: Catalog,
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
@@ -313,7 +315,7 @@ def _upstream(
     prefix = _prefix(name, upstream)
     limits = _frame_limits(loaded.config)
     if upstream.command:
-        open_session = _by_command(name, upstream, loaded.path.parent, limits)
+        open_session = _by_command(name, upstream, loaded, limits, paths)
     else:
         open_session = _by_url(name, upstream, loaded, limits, clients)
     return Upstream(
@@ -343,13 +345,19 @@ def _absent(exposed_name: str, config: Config, upstreams: Mapping[str, Upstream]
 
 
 def _by_command(
-    name: str, upstream: UpstreamConfig, here: Path, limits: rpc.Limits
+    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, paths: Paths
 ) -> Callable[[Noted], Awaitable[Session]]:
+    here = loaded.path.parent
     cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
     command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
     said = Sparing(logging.getLogger(f"douane.upstream.{name}"))
 
     async def link() -> Link:
+        try:
+            # At every start: a script may have changed since the last one.
+            check(paths.consents, loaded, name)
+        except (NotAgreed, ConsentUnusable) as exc:
+            raise CannotConnect(str(exc)) from exc
         try:
             return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=said)
         except SpawnFailed as exc:

@@ -11,9 +11,10 @@ import msgspec
 from .model import Config, UpstreamConfig
 from .problem import Place, Problem, shown
 
-__all__ = ["Shape", "meant", "plain_http_warnings"]
+__all__ = ["NAME", "Shape", "meant", "plain_http_warnings"]
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
+"""What an upstream may be called."""
 _PREFIX = re.compile(r"[A-Za-z0-9_.\-]{0,32}")
 _VARIABLE_NAME = re.compile(r"[^=\0]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -109,7 +110,7 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
             )
     for name, upstream in config.upstreams.items():
         at = ("upstreams", name)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             yield problem(at, "a name is 1 to 24 of a-z, 0-9 and -, a letter first", "its tools are shown as name_tool")
         for place, message, remedy in _of_upstream(upstream):
             yield problem((*at, *place), message, remedy)

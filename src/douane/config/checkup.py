@@ -12,7 +12,8 @@ import apsw
 from ..auth.first_token import TokenUnusable, read_token
 from ..interceptors.policy import PolicyError, PolicyFiles
 from ..stores.sqlite import OLDEST_SQLITE
-from .load import ConfigError, load
+from .consent import ConsentUnusable, unagreed
+from .load import ConfigError, Loaded, load
 from .paths import Paths
 
 __all__ = ["Finding", "findings"]
@@ -51,6 +52,7 @@ def _configuration(paths: Paths, config: Path | None, env: Mapping[str, str]) ->
     for name, upstream in loaded.config.upstreams.items():
         if upstream.command:
             yield _command(name, upstream.command[0], config.parent, upstream.env.get("PATH") or env.get("PATH", ""))
+    yield from _consents(paths, loaded)
     here = config.parent
     files = [here / file for file in loaded.config.policy.files] or [paths.policy]
     if loaded.config.policy.files or paths.policy.exists():
@@ -68,6 +70,14 @@ def _command(name: str, program: str, here: Path, path: str) -> Finding:
     if found is None:
         return Finding(f"upstream {name}", "bad", f"there is no program {program!r}; install it, or give its full path")
     return Finding(f"upstream {name}", "ok", found)
+
+
+def _consents(paths: Paths, loaded: Loaded) -> Iterator[Finding]:
+    try:
+        for name, why in unagreed(paths.consents, loaded).items():
+            yield Finding(f"consent {name}", "bad", why)
+    except ConsentUnusable as exc:
+        yield Finding("consents", "bad", str(exc))
 
 
 def _token(paths: Paths) -> Finding:

@@ -32,11 +32,13 @@ class Loaded(NamedTuple):
     """Values that came from the environment or a file, and from where."""
     warnings: tuple[Problem, ...] = ()
     """What should be mended, though it can be used."""
+    raw: Mapping[str, Any] = {}
+    """The file as it is written, before variables are put in."""
 
 
-def load(path: Path, env: Mapping[str, str]) -> Loaded:
-    """Raises ConfigError with everything that is wrong."""
-    raw, lines = read(path)
+def load(path: Path, env: Mapping[str, str], text: str | None = None) -> Loaded:
+    """Raises ConfigError with everything that is wrong. With `text`, as if that stood in the file."""
+    raw, lines = read(path, text)
     expansion = Expansion(env, path.parent, lines)
     shape = Shape(lines, expansion.outside)
     fitting = shape.struct(expansion.expanded(raw), Config)
@@ -46,7 +48,7 @@ def load(path: Path, env: Mapping[str, str]) -> Loaded:
         problems = list(meant(config, lines))
         if not problems:
             warnings = (*expansion.warnings, *plain_http_warnings(config, lines))
-            return Loaded(path, config, lines, expansion.outside, warnings)
+            return Loaded(path, config, lines, expansion.outside, warnings, raw)
     raise ConfigError(path, sorted(problems, key=lambda problem: problem.line))
 
 

@@ -1,11 +1,11 @@
 """What may stand in `douane.yaml`. Every default has its reason beside it; units are in the names."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Audit", "Config", "Limits", "Listen", "Log", "Policy", "Reads", "UpstreamConfig", "schema"]
+__all__ = ["Audit", "Config", "Limits", "Listen", "Log", "Policy", "Reads", "UpstreamConfig"]
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="Seconds, at most a day.")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -109,8 +109,3 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit: Audit = Audit()
     limits: Limits = Limits()
     log: Log = Log()
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of `douane.yaml`, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Config)}

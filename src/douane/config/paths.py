@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["CONFIG_NAME", "Paths", "find_config", "paths_for"]
+__all__ = ["CONFIG_NAME", "ROOTS", "Paths", "find_config", "paths_for"]
 
 CONFIG_NAME = "douane.yaml"
+ROOTS = ("DOUANE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+"""The variables that say, beside HOME, where things live."""
 _MAX_SOCKET_PATH = 100
 """Linux allows 107 bytes, macOS 103."""
 
@@ -42,6 +44,16 @@ class Paths(msgspec.Struct, frozen=True):
     def allowed(self) -> Path:
         """What `douane allow` has written."""
         return self.config_dir / "allowed.cedar"
+
+    @property
+    def secrets(self) -> Path:
+        """A file NAME in here is what the variable NAME_FILE would name."""
+        return self.config_dir / "secrets"
+
+    @property
+    def consents(self) -> Path:
+        """Which imported commands were agreed to."""
+        return self.config_dir / "consents.json"
 
     @property
     def audit(self) -> Path:

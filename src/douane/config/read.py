@@ -35,10 +35,10 @@ class _Fault(ValueError):
         self.line, self.remedy = line, remedy
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
-    """Raises ConfigError. TOML keeps no lines; most are found by looking."""
+def read(path: Path, text: str | None = None) -> tuple[dict[str, Any], dict[Place, int]]:
+    """Raises ConfigError. TOML keeps no lines; most are found by looking. With `text`, as if that stood in the file."""
     try:
-        return _read(path)
+        return _parsed(path, _text(path) if text is None else text)
     except _Fault as exc:
         problem = Problem("", exc.line, str(exc), exc.remedy)
     except FileNotFoundError:
@@ -59,12 +59,15 @@ def read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     raise ConfigError(path, [problem])
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+def _text(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise _Fault("is larger than 1 MiB")
-    text = content.decode("utf-8-sig")
+    return content.decode("utf-8-sig")
+
+
+def _parsed(path: Path, text: str) -> tuple[dict[str, Any], dict[Place, int]]:
     lines: dict[Place, int] = {}
     if path.suffix == ".json":
         raw = json.loads(text, object_pairs_hook=_once)

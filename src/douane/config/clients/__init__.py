@@ -1,0 +1,1 @@
+"""Other clients' configuration: read into ours, and entries for ours written into theirs."""

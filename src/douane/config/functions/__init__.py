@@ -1,0 +1,1 @@
+"""Tools as the function calling of model providers takes them."""
