@@ -214,11 +214,12 @@ class Chain:
     ) -> None:
         self.interceptors = tuple(sorted(interceptors, key=lambda i: i.stage))
         run = _compile(self.interceptors, end, dispatches)
-        self._run = _observed(run, tuple(observers)) if observers else run
+        self.run: Handler = _observed(run, tuple(observers)) if observers else run
+        """The chain as a plain function, for whoever calls it often."""
 
     def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
         # Not a coroutine of its own: every frame between the door and the peer is paid at each wait.
-        return self._run(call, emit)
+        return self.run(call, emit)
 
 
 def _compile(interceptors: Sequence[Interceptor], end: Handler, dispatches: bool) -> Handler:

@@ -59,9 +59,10 @@ class Gateway:
     ) -> None:
         self.catalog, self.log, self.upstreams, self.settings = catalog, log, upstreams, settings
         chains = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
-        self.chain = Chain(front, Router(View(catalog), chains), observers=observers)
+        ends = {name: chain.run for name, chain in chains.items()}
+        self.chain = Chain(front, Router(View(catalog), ends), observers=observers)
         self.inner = chains
-        self.listener = Listener(self.chain, catalog, ABOUT, self._settle)
+        self.listener = Listener(self.chain.run, catalog, ABOUT, self._settle)
         clock = asyncio.get_running_loop().time
         sessions = Sessions(catalog, clock, max_sessions=settings.max_sessions, idle_s=settings.session_idle_s)
         self.http = HttpDoor(self.listener, admit, sessions, settings.limits)

@@ -65,15 +65,13 @@ def _withheld(trail: Trail, exc: AuditError) -> Failed:
 
 def _leaf(log: AuditLog, trail: Trail, outcome: Outcome) -> Leaf:
     call = trail.call
-    status, code, sent = _status(outcome)
-    leaf = Leaf(
-        call=call.id,
-        status=status,
-        code=code,
-        sent=sent,
-        took_us=(perf_counter_ns() - trail.began_ns) // 1000,
-        attempts=trail.attempts,
-    )
+    took_us = (perf_counter_ns() - trail.began_ns) // 1000
+    if type(outcome) is Complete:
+        status: Status = "tool_error" if outcome.result.get("isError") is True else "ok"
+        leaf = Leaf(call=call.id, status=status, took_us=took_us, attempts=trail.attempts)
+    else:
+        status, code, sent = _status(outcome)
+        leaf = Leaf(call=call.id, status=status, code=code, sent=sent, took_us=took_us, attempts=trail.attempts)
     if status != "ok":
         leaf.stage = next((s.name for s in reversed(trail.steps) if s.did in ("refused", "broke", "answered")), "")
     if trail.intent < 0:
@@ -94,8 +92,6 @@ def _describe(leaf: Leaf, log: AuditLog, call: Call, trail: Trail) -> None:
 
 def _status(outcome: Outcome) -> tuple[Status, int, str]:
     match outcome:
-        case Complete():
-            return ("tool_error" if outcome.result.get("isError") is True else "ok"), 0, ""
         case Refused(code):
             return "refused", code, "no"
         case Failed(code, _, sent):
@@ -107,10 +103,6 @@ def _status(outcome: Outcome) -> tuple[Status, int, str]:
 def _payload(trail: Trail, outcome: Outcome) -> bytes | None:
     if trail.shown:
         return None
-    match outcome:
-        case Complete():
-            return json.encode(outcome.result) if outcome.encoded is None else outcome.encoded
-        case Refused():
-            return json.encode(trail.call.params)
-        case _:
-            return None
+    if type(outcome) is Complete:
+        return outcome.encoded or json.encode(outcome.result)
+    return json.encode(trail.call.params) if type(outcome) is Refused else None

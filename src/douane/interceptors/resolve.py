@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ..flow.chain import Gate, Stage
 from ..protocol.call import JSON, Call
 from ..protocol.outcome import Failed, Outcome, Refused
-from ..registry.catalog import Catalog, Item
+from ..registry.catalog import Catalog
 from ..wire.codes import INVALID_PARAMS
 
 __all__ = ["make"]
@@ -35,7 +35,7 @@ def make(catalog: Catalog, absent: Absent = lambda name: None) -> Gate:
         if way is None:
             return call
         found = way(call, catalog)
-        if isinstance(found, Refused) and call.method in ("tools/call", "prompts/get"):
+        if type(found) is Refused and call.method in ("tools/call", "prompts/get"):
             return absent(call.target or "") or found
         return found
 
@@ -46,14 +46,16 @@ def _tool(call: Call, catalog: Catalog) -> Call | Outcome:
     item = catalog.find("tools", call.target or "")
     if item is None:
         return Refused(INVALID_PARAMS, f"client: unknown tool {_shown(call.target)}; tools/list has the names")
-    return _named(call, item)
+    params = call.params if item.name == call.target else {**call.params, "name": item.name}
+    return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
 def _prompt(call: Call, catalog: Catalog) -> Call | Outcome:
     item = catalog.find("prompts", call.target or "")
     if item is None:
         return Refused(INVALID_PARAMS, f"client: unknown prompt {_shown(call.target)}; prompts/list has the names")
-    return _named(call, item)
+    params = call.params if item.name == call.target else {**call.params, "name": item.name}
+    return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
 def _resource(call: Call, catalog: Catalog) -> Call | Outcome:
@@ -75,11 +77,6 @@ def _completion(call: Call, catalog: Catalog) -> Call | Outcome:
         params: dict[str, Any] = {**call.params, "ref": ref}
         return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
     return replace(call, upstream=item.upstream, name=item.name, digest=item.digest)
-
-
-def _named(call: Call, item: Item) -> Call:
-    params = call.params if item.name == call.target else {**call.params, "name": item.name}
-    return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
 def _shown(name: str | None) -> str:

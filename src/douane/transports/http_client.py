@@ -13,7 +13,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -289,8 +289,7 @@ class HttpClient:
         block = headers if type(headers) is HeaderBlock else header_block(headers)
         length = b"content-length: %d\r\n\r\n" % len(body) if body or method == "POST" else b"\r\n"
         data = b"".join((opening, block, length, body))
-        at = deadline if type(deadline) is float else _at(deadline)
-        if at < self._next_tick:
+        if (at := _at(deadline)) < self._next_tick:
             self._wake_at(at)
         connection = pool.take() or await pool.wait(deadline)
         future: asyncio.Future[Response] = self._loop.create_future()
@@ -413,4 +412,4 @@ class HttpClient:
 
 
 def _at(deadline: Deadline | float) -> float:
-    return deadline.at if isinstance(deadline, Deadline) else deadline
+    return deadline if type(deadline) is float else cast("Deadline", deadline).at

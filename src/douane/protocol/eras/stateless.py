@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _NOTHING: dict[str, Any] = {}
+_CACHEABLE = frozenset(name for name, method in METHODS.items() if method.cacheable)
 _COMPLETE = b'{"resultType":"complete"'
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -117,15 +118,14 @@ def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | 
 
 def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
     """The frame that answers `call`."""
+    if isinstance(outcome, Complete):
+        result, encoded = outcome.result, outcome.encoded
+        if call.method in _CACHEABLE and result.get("cacheScope") != "private":
+            # Without hints nobody may keep the answer, and what an upstream calls public may have been shown to
+            # this principal alone (utilities/caching.mdx:101).
+            result, encoded = {**result, "ttlMs": result.get("ttlMs", 0), "cacheScope": "private"}, None
+        return rpc.write_result(id, _typed(result, encoded))
     match outcome:
-        case Complete():
-            result, encoded = outcome.result, outcome.encoded
-            entry = METHODS.get(call.method)
-            if entry is not None and entry.cacheable and result.get("cacheScope") != "private":
-                # Without hints nobody may keep the answer, and what an upstream calls public may have been shown to
-                # this principal alone (utilities/caching.mdx:101).
-                result, encoded = {**result, "ttlMs": result.get("ttlMs", 0), "cacheScope": "private"}, None
-            return rpc.write_result(id, _typed(result, encoded))
         case InputRequired(asks, state):
             body: dict[str, Any] = {"resultType": "input_required", "inputRequests": asks}
             if state is not None:
