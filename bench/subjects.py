@@ -17,6 +17,8 @@ import psutil
 HERE = Path(__file__).parent
 BUILD = HERE / ".build"
 UPSTREAM = BUILD / "upstream"
+WHEEL = HERE.parent / ".venv-compiled" / "bin" / "python"
+"""A Python with the wheel as it is released, its hot modules compiled (`make wheel`)."""
 TOOLS = 500
 _START_S = 30.0
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
@@ -253,10 +255,14 @@ def _gateway(line: Sequence[str], folder: Path, ports: Ports) -> Program:
 
 
 def _durable(folder: Path, ports: Ports) -> Program:
-    return _gateway([sys.executable, "-m", "douane", "up", "--config"], folder, ports)
+    return _gateway([str(WHEEL), "-m", "douane", "up", "--config"], folder, ports)
 
 
 def _in_memory(folder: Path, ports: Ports) -> Program:
+    return _gateway([str(WHEEL), str(HERE / "gateway.py")], folder, ports)
+
+
+def _interpreted(folder: Path, ports: Ports) -> Program:
     return _gateway([sys.executable, str(HERE / "gateway.py")], folder, ports)
 
 
@@ -269,6 +275,7 @@ SUBJECTS = (
     Subject("nginx", "nginx, a plain reverse proxy", _nginx),
     Subject("durable", "Douane, every control on, two durable commits per call", _durable),
     Subject("memory", "Douane, every control on, audit log in memory", _in_memory),
+    Subject("source", "the same, not compiled, as `make run` starts it", _interpreted),
     Subject("envoy", "Envoy 1.40 mcp_router, no guards, nothing written", _envoy),
     Subject("official", "a server on the official SDK (mcp 2.3.0), called directly", _official),
 )

@@ -25,7 +25,7 @@ Does = Literal["opens", "closes", ""]
 Status = Literal["", "ok", "tool_error", "refused", "failed", "cancelled", "unknown"]
 
 
-class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Intent(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A call is about to leave. Durable before it does."""
 
     actor: str = ""
@@ -64,7 +64,7 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.bare = 1
 
 
-class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What became of a call. Durable before the last byte of the answer leaves.
 
     After an intent it says only what is new; alone (a refusal, an answer from the cache) it also describes
@@ -117,7 +117,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.bare = 1
 
 
-class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A writer began here, or went on after a seal."""
 
     closed: int = 0
@@ -139,7 +139,7 @@ class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True):
         raise LeafRefused("an epoch leaf has no payload")
 
 
-class Denied(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Denied(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Authentication failed at a door: at most one leaf per source and second, so that a flood cannot buy
     commits."""
 

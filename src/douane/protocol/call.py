@@ -42,7 +42,7 @@ class Ask(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     """Ours, unique for ever. Never the id on the wire, which peers choose."""
     root: str
@@ -76,7 +76,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     direction: Direction = Direction.TO_SERVER
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something said while a call runs: progress, a log line, a list change. Tokens and ids are not in it."""
 
     method: str

@@ -15,7 +15,7 @@ Sent = Literal["no", "yes", "unknown"]
 _NOTHING: dict[str, Any] = {}
 
 
-class Complete(msgspec.Struct, frozen=True):
+class Complete(msgspec.Struct, frozen=True, gc=False):
     """The peer answered. A tool that reports `isError` is still complete."""
 
     result: JSON
@@ -36,7 +36,7 @@ class Deferred(msgspec.Struct, frozen=True):
     task: JSON
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """We decided against it. `reason` is for the caller: no internals in it."""
 
     code: int
@@ -47,7 +47,7 @@ class Refused(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
 
 
-class Failed(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """It went wrong: a peer's error, a broken link, or a fault of ours."""
 
     code: int

@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """1xx answers before the real one."""
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """An answer. `headers` have lower-case names and are read-only: the next answer with the same head shares them.
 
     `body` is empty if the answer was taken event by event.

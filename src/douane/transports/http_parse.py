@@ -42,7 +42,7 @@ class Malformed(Exception):
         self.status = status
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, gc=False):
     """One request. `path` is as it came (still percent-encoded). `headers` have lower-case names and are read-only:
     the next request with the same head shares them, and `memo` too.
 
