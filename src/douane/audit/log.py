@@ -3,8 +3,8 @@
 The future that `write` gives is resolved when the leaf is on the disk. When that cannot be promised the log is *sealed* (`condition`): everything that waits is refused
 within half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
-Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
-there.
+Not here: unsealing by an operator. What sealed for good is `lost`: the process ends, and at the next start recovery
+looks at what is there.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class AuditLog:
         self._now_ns = now_ns
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        """Why, once it has sealed itself for good and the writer has let go of the ledger: then it can be opened anew.
+        A disk that hangs holds the writer; nobody could recover on it."""
         self._watched_s = self._loop.time()
         self._tick: asyncio.TimerHandle | None = None
         told = Told(self._committed, self._space, self._broken)
@@ -176,6 +179,8 @@ class AuditLog:
         self._writer.close()
         ended = await self._writer.ended(self._settings.sealed_after_s + 2 * _TICK_S)
         self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
+        if self._tick is not None:
+            self._tick.cancel()
 
     def _require_room(self, leaf: Leaf, payload_bytes: int) -> None:
         condition, pending = self._condition, self._writer.pending
@@ -206,7 +211,7 @@ class AuditLog:
                 self.enqueue(Epoch(note="resumed: there is space again", size=self._writer.size))
 
     def _broken(self, fault: Exception) -> None:
-        self._seal(f"the audit cannot be written ({fault}): restart once the cause is gone")
+        self._seal(f"the audit cannot be written ({fault})")
 
     # Sealing.
 
@@ -232,9 +237,16 @@ class AuditLog:
         if self._condition.final:
             return
         self._condition.seal(reason)
+        self._writer.halt(reason)
         if self._tick is not None:
             self._tick.cancel()
-        self._writer.halt(reason)
+        self._watch_end(reason)
+
+    def _watch_end(self, reason: str) -> None:
+        if not self._writer.gone:
+            self._tick = self._loop.call_later(_TICK_S, self._watch_end, reason)
+        elif not self._closing and not self.lost.done():
+            self.lost.set_result(reason)
 
     async def _close_open_intents(self, calls: list[str]) -> None:
         at_once = self._settings.max_batch_leaves

@@ -79,6 +79,11 @@ class Running:
         """Somebody is on a line, or a call is open."""
         return self.gateway.lines > 0 or self.gateway.http.open_calls > 0
 
+    @property
+    def lost(self) -> "asyncio.Future[str]":
+        """Why nothing can be called here any more; the remedy is a new start."""
+        return self.gateway.log.lost
+
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
         self._unix.stop_listening()
