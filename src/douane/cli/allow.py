@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from ..config.join import CannotJoin, client
+from ..config.join import client
 from ..config.permit import Permitted, permit
 from ..sdk.client import ServerError
 from .faults import Fault
 from .options import ConfigOption
 from .place import config_path, paths
+from .reach import reaching
 
 __all__ = ["allow"]
 
@@ -25,9 +26,8 @@ def allow(
     if user is not None and group is not None:
         raise Fault(2, "give --user or --group, not both")
     try:
-        done = asyncio.run(_allowed(name, user, group, config))
-    except CannotJoin as exc:
-        raise Fault(4, str(exc)) from None
+        with reaching():
+            done = asyncio.run(_allowed(name, user, group, config))
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
     if done is None:

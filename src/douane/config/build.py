@@ -46,6 +46,7 @@ from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, UpstreamConfig
 from .paths import Paths
+from .serving import say
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -153,6 +154,7 @@ async def _start(
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time))
+        say(paths, loaded.path, config)
         running = await _open_doors(config, paths, gateway, clients)
     except BaseException:
         await log.aclose()
