@@ -94,6 +94,27 @@ async def test_a_call_in_hand_when_the_log_is_lost_is_answered_before_the_gatewa
         assert await running.ended() == AUDIT_LOST
 
 
+@pytest.mark.parametrize("leaf", [3, 4], ids=["intent", "outcome"])
+async def test_why_the_log_failed_is_for_the_operator_and_no_caller_learns_it(tmp_path: Path, leaf: int) -> None:
+    environment = {"DOUANE_FAILPOINTS": f"audit.before_commit=eio@{leaf}"}
+    async with (
+        gateway(tmp_path, {"hostile": hostile()}, environment=environment) as running,
+        http(running) as client,
+        session(running) as older,
+        stdio(running.world) as line,
+    ):
+        # Leaf 2: a list of the first who comes, when there is something to list.
+        await client.ask("tools/list")
+        said = [str(await door.call("hostile_echo", text="x")) for door in (client, older, line)]
+        said += [str(await door.ask("tools/list")) for door in (client, older, line)]
+        said.append((await get(running, "/readyz")).body.decode())
+        assert all(str(AUDIT_UNAVAILABLE) in answer for answer in said[:-1]), said
+        for secret in ("failpoint", "Errno", "audit.db", str(tmp_path)):
+            assert not any(secret in answer for answer in said), secret
+        assert await running.ended() == AUDIT_LOST
+        assert any("failpoint audit.before_commit" in entry for entry in running.log)
+
+
 async def test_fifty_calls_at_once_before_a_hanging_disk_are_all_denied_in_time(tmp_path: Path) -> None:
     count = tmp_path / "count"
     environment = {"DOUANE_FAILPOINTS": "audit.before_commit=sleep:4@2"}
