@@ -24,11 +24,13 @@ class Heard:
     """One request, and how it is answered."""
 
     def __init__(self, server: "HttpUpstream", request: Request, reply: Reply) -> None:
-        self.server, self.reply = server, reply
-        self.http, self.session = request.method.decode(), request.headers.get(b"mcp-session-id")
-        message: Json = json.loads(request.body) if request.body else {}
-        self.id, self.method = message.get("id"), message.get("method", self.http)
-        self.params: Json = message.get("params", {})
+        self.server, self.request, self.reply = server, request, reply
+        self.http = request.method.decode()
+        self.session = request.headers.get(b"mcp-session-id", b"").decode()
+        self.last_event_id = request.headers.get(b"last-event-id")
+        self.message: Json = json.loads(request.body) if request.body else {}
+        self.id, self.method = self.message.get("id"), self.message.get("method", self.http)
+        self.params: Json = self.message.get("params", {})
         self.open = False
         """It is a stream that can still be told something."""
 
@@ -47,7 +49,10 @@ class Heard:
 
     def tell(self, method: str, params: Json | None = None) -> None:
         said = json.dumps({"jsonrpc": "2.0", "method": method, "params": params or {}}).encode()
-        self.reply.write(b"data: " + said + b"\n\n")
+        self.say(b"data: " + said + b"\n\n")
+
+    def say(self, data: bytes) -> None:
+        self.reply.write(data)
 
     def end(self) -> None:
         self.open = False
@@ -85,6 +90,11 @@ class HttpUpstream:
         """The GET streams that are open."""
         return [heard for heard in self.heard if heard.open]
 
+    @property
+    def answers(self) -> list[Json]:
+        """What it was answered."""
+        return [heard.message for heard in self.heard if "result" in heard.message or "error" in heard.message]
+
     def methods(self) -> list[str]:
         return [heard.method for heard in self.heard]
 
@@ -110,7 +120,7 @@ class HttpUpstream:
             heard.listen()
         elif heard.http != "POST":
             reply.send(200 if heard.http == "DELETE" else 405, [])
-        elif heard.id is None:
+        elif heard.id is None or "method" not in heard.message:
             reply.send(202, [])
         else:
             self._serve(heard)
