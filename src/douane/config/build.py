@@ -198,6 +198,7 @@ def _gateway(
         admit=admit,
         settings=Settings(
             max_sessions=config.limits.max_sessions,
+            max_sessions_per_principal=config.limits.max_sessions_per_principal,
             session_idle_s=config.limits.session_idle_s,
             limits=_frame_limits(config),
         ),

@@ -101,6 +101,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A list of 500 tools has some 8,000."""
     max_sessions: Count = 10_000
     """Of the handshake era, about 4 KB each."""
+    max_sessions_per_principal: Count = 1_000
+    """A tenth of all: whoever forgets its sessions, or means harm, leaves room for the others."""
     session_idle_s: Seconds = 1800.0
     """Clients of that era rarely end a session."""
     concurrent_starts: Count = 4

@@ -212,7 +212,12 @@ class HttpDoor:
         if isinstance(hello, Refused):
             _refuse(reply, frame.id, hello, modern=False)
             return
-        self._begin(self._greet(reply, frame.id, self._sessions.open(principal, *hello)))
+        session = self._sessions.open(principal, *hello)
+        if isinstance(session, str):
+            why = f"{self._listener.about.layer}: {session}; end one with DELETE, or close its stream"
+            _refuse(reply, frame.id, Refused(INVALID_REQUEST, why), modern=False)
+        else:
+            self._begin(self._greet(reply, frame.id, session))
 
     def _note(self, note: rpc.Notification, request: Request, reply: Reply, principal: Principal, modern: bool) -> None:
         if modern:
