@@ -9,7 +9,7 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -26,7 +26,7 @@ from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
-from .http_stream import Listening
+from .http_stream import Garbage, Listening
 from .session import LEVELS, Noted, Welcome, emit_note
 
 __all__ = ["HttpSession", "open_http"]
@@ -307,7 +307,15 @@ class HttpSession:
             await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
 
     async def _listen(self) -> None:
-        listening = Listening(self._get, _Heard(self).take, self._missed)
+        where, heard = (self._origin, self._target), _Heard(self)
+
+        def hear(data: bytes) -> None:
+            try:
+                heard.take(data)
+            except _Broken as exc:
+                raise Garbage(str(exc)) from None
+
+        listening = Listening(self._http, where, self._own, hear=hear, missed=self._missed)
         status = await listening.held()
         logger.info("an upstream offers no stream of its own (%d)", status)
         if self._has_id and (status == 404 or listening.opened):
@@ -319,27 +327,6 @@ class HttpSession:
             answer = await self.ask("ping", {}, self._loop.time() + _SIDE_S)
             if isinstance(answer, rpc.Error) and answer.code != METHOD_NOT_FOUND:
                 self._end("the server does not take its session any more")
-
-    async def _get(
-        self,
-        last_event_id: str,
-        deadline_s: float,
-        on_event: Callable[[sse.Event], None],
-        on_headers: Callable[[int, Mapping[bytes, bytes]], None],
-    ) -> Response:
-        headers = [(name, value) for name, value in self._own if name not in (b"content-type", b"accept")]
-        headers.append((b"accept", b"text/event-stream"))
-        if last_event_id:
-            headers.append((b"last-event-id", last_event_id.encode()))
-        return await self._http.request(
-            "GET",
-            self._origin,
-            self._target,
-            headers,
-            deadline=deadline_s,
-            on_event=on_event,
-            on_headers=on_headers,
-        )
 
     def _missed(self) -> None:
         self._noted("notifications/tools/list_changed", {})

@@ -8,13 +8,12 @@ Spec: specification/2025-11-25/basic/transports.mdx (listening for messages from
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from ..transports.http_client import HttpError, Response
+from ..transports.http_client import HttpClient, HttpError, Origin, Response
 from ..wire import sse
 
-__all__ = ["GetStream", "Listening"]
+__all__ = ["Garbage", "Listening"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,26 +25,34 @@ _HELD_S = 900.0
 """Then it is asked for anew: a connection that died without a word is not believed for longer."""
 _LATER = frozenset((408, 409, 425, 429))
 """Not now. 409: the server has not noticed yet that the stream before is gone."""
+_OF_A_POST = (b"content-type", b"accept")
 
 
-class GetStream(Protocol):
-    """One GET for an event stream, until it ends. Raises HttpError, or what `on_event` raises."""
-
-    def __call__(
-        self,
-        last_event_id: str,
-        deadline_s: float,
-        on_event: Callable[[sse.Event], None],
-        on_headers: Callable[[int, Mapping[bytes, bytes]], None],
-        /,
-    ) -> Awaitable[Response]: ...
+class Garbage(Exception):
+    """What was said is no message. Ends the stream, not the listening."""
 
 
 class Listening:
-    """Holds the stream. `hear` is given the data of each event; `missed` is called when something may not have been heard."""
+    """Holds the stream at one URL.
 
-    def __init__(self, get: GetStream, hear: Callable[[bytes], None], missed: Callable[[], None]) -> None:
-        self._get, self._hear, self._missed = get, hear, missed
+    `hear` is given the data of each event, and may raise Garbage; `missed` is called when something may not have been
+    heard.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        where: tuple[Origin, str],
+        headers: Sequence[tuple[bytes, bytes]],
+        *,
+        hear: Callable[[bytes], None],
+        missed: Callable[[], None],
+    ) -> None:
+        """`headers`: those of the session; what belongs to a POST is left out."""
+        self._http, (self._origin, self._target) = http, where
+        self._headers = [(name, value) for name, value in headers if name not in _OF_A_POST]
+        self._headers.append((b"accept", b"text/event-stream"))
+        self._hear, self._missed = hear, missed
         self._loop = asyncio.get_running_loop()
         self.opened = False
         """Whether there ever was one."""
@@ -59,19 +66,27 @@ class Listening:
         while True:
             began_s = self._loop.time()
             try:
-                until_s = began_s + _HELD_S
-                response = await self._get(self._last_id, until_s, self._on_event, self._on_headers)
+                response = await self._get(began_s + _HELD_S)
                 if not _is_stream(response.status, response.headers) and not _is_passing(response.status):
                     return response.status
                 why = f"ended ({response.status})"
-            except HttpError as exc:
+            except (HttpError, Garbage) as exc:
                 why = str(exc)
-            except Exception as exc:
-                # What it says is its own fault; the stream is closed by now.
-                why = f"broke: {exc}"
             failures = failures + 1 if self._loop.time() - began_s < _STEADY_S else 1
-            logger.debug("the stream of an upstream %s", why)
+            logger.info("the stream of an upstream: %s", why)
             await asyncio.sleep(self._rest_s(failures))
+
+    async def _get(self, deadline_s: float) -> Response:
+        after = [(b"last-event-id", self._last_id.encode())] if self._last_id else []
+        return await self._http.request(
+            "GET",
+            self._origin,
+            self._target,
+            [*self._headers, *after],
+            deadline=deadline_s,
+            on_event=self._on_event,
+            on_headers=self._on_headers,
+        )
 
     def _rest_s(self, failures: int) -> float:
         growing_s = min(_FIRST_PAUSE_S * 2 ** min(failures - 1, 16), _LONGEST_PAUSE_S) * random.uniform(0.8, 1.2)
