@@ -134,6 +134,17 @@ async def test_fifty_calls_at_once_before_a_hanging_disk_are_all_denied_in_time(
         assert await running.ended() == AUDIT_LOST
 
 
+async def test_a_log_that_is_lost_while_the_gateway_is_told_to_stop_is_no_good_end(tmp_path: Path) -> None:
+    # 3 is the outcome of the call that SIGTERM finds open.
+    environment = {"DOUANE_FAILPOINTS": "audit.before_commit=eio@3"}
+    async with gateway(tmp_path, {"hostile": hostile()}, environment=environment) as running, http(running) as client:
+        await until_ready(running)
+        await client.begin("tools/call", tool("hostile_slow", {"ms": 500}))
+        assert await until(lambda: any(call.intents for call in running.world.calls().values()))
+        assert await running.stop() == AUDIT_LOST
+        assert "start it again" in running.log[-1]
+
+
 async def test_an_answer_that_cannot_be_recorded_is_withheld_and_closed_as_unknown_at_the_next_start(
     tmp_path: Path,
 ) -> None:

@@ -56,7 +56,8 @@ class AuditLog:
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         """Why, once it has sealed itself for good and the writer has let go of the ledger: then it can be opened anew.
-        A disk that hangs holds the writer; nobody could recover on it."""
+        A disk that hangs holds the writer; nobody could recover on it. Closing ends the wait."""
+        self._loss: str | None = None
         self._watched_s = self._loop.time()
         self._tick: asyncio.TimerHandle | None = None
         told = Told(self._committed, self._space, self._broken)
@@ -178,9 +179,11 @@ class AuditLog:
         self._closing = True
         self._writer.close()
         ended = await self._writer.ended(self._settings.sealed_after_s + 2 * _TICK_S)
-        self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
         if self._tick is not None:
             self._tick.cancel()
+        if self._loss is not None and not self.lost.done():
+            self.lost.set_result(self._loss)
+        self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
 
     def _require_room(self, leaf: Leaf, payload_bytes: int) -> None:
         condition, pending = self._condition, self._writer.pending
@@ -211,7 +214,7 @@ class AuditLog:
                 self.enqueue(Epoch(note="resumed: there is space again", size=self._writer.size))
 
     def _broken(self, fault: Exception) -> None:
-        self._seal(f"the audit cannot be written ({fault})")
+        self._lose(f"the audit cannot be written ({fault})")
 
     # Sealing.
 
@@ -226,27 +229,32 @@ class AuditLog:
         self._watched_s = now_s
         waited_s = now_s - writer.waiting_since_s if writer.pending else 0.0
         if waited_s > sealed_after_s:
-            self._seal(f"nothing could be committed for {sealed_after_s} s: the audit's disk hangs")
+            self._lose(f"nothing could be committed for {sealed_after_s} s: the audit's disk hangs")
             return
         if waited_s > self._settings.degraded_after_s:
             self._condition.took(True, waited_s)
         self._tick = self._loop.call_later(_TICK_S, self._watch)
+
+    def _lose(self, reason: str) -> None:
+        if not self._condition.final:
+            self._loss = reason
+            self._seal(reason)
+            self._watch_end(reason)
+
+    def _watch_end(self, reason: str) -> None:
+        if not self._writer.gone:
+            self._tick = self._loop.call_later(_TICK_S, self._watch_end, reason)
+        elif not self.lost.done():
+            self.lost.set_result(reason)
 
     def _seal(self, reason: str) -> None:
         """For good."""
         if self._condition.final:
             return
         self._condition.seal(reason)
-        self._writer.halt(reason)
         if self._tick is not None:
             self._tick.cancel()
-        self._watch_end(reason)
-
-    def _watch_end(self, reason: str) -> None:
-        if not self._writer.gone:
-            self._tick = self._loop.call_later(_TICK_S, self._watch_end, reason)
-        elif not self._closing and not self.lost.done():
-            self.lost.set_result(reason)
+        self._writer.halt(reason)
 
     async def _close_open_intents(self, calls: list[str]) -> None:
         at_once = self._settings.max_batch_leaves
