@@ -11,7 +11,12 @@ from gateway_world import gateway, hostile
 from douane.cli.until import EndFault, end_of
 
 ZONE = timezone(timedelta(hours=2))
+SUMMER = timezone(timedelta(hours=3))
 NOW = datetime(2026, 11, 25, 9, 30, 15, 500, tzinfo=ZONE)
+
+
+def local(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=SUMMER if 4 <= moment.month <= 10 else ZONE)
 
 
 @pytest.mark.parametrize(
@@ -24,13 +29,14 @@ NOW = datetime(2026, 11, 25, 9, 30, 15, 500, tzinfo=ZONE)
         ("1d12h30s", datetime(2026, 11, 26, 21, 30, 45, tzinfo=ZONE)),
         ("2027-01-31", datetime(2027, 1, 31, tzinfo=ZONE)),
         ("2027-01-31T12:00", datetime(2027, 1, 31, 12, tzinfo=ZONE)),
+        ("2027-07-31T12:00", datetime(2027, 7, 31, 12, tzinfo=SUMMER)),
         ("2027-01-31 12:00:05", datetime(2027, 1, 31, 12, 0, 5, tzinfo=ZONE)),
         ("2027-01-31T12:00Z", datetime(2027, 1, 31, 12, tzinfo=UTC)),
         ("2027-01-31T12:00:00-05:00", datetime(2027, 1, 31, 17, tzinfo=UTC)),
     ],
 )
 def test_an_end_is_a_moment_or_how_long_from_now(text: str, end: datetime) -> None:
-    assert end_of(text, NOW) == end
+    assert end_of(text, NOW, local) == end
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_an_end_is_a_moment_or_how_long_from_now(text: str, end: datetime) -> No
 )
 def test_what_cannot_be_read_or_has_passed_is_refused_with_the_way_to_write_it(text: str, why: str) -> None:
     with pytest.raises(EndFault) as refused:
-        end_of(text, NOW)
+        end_of(text, NOW, local)
     assert why in str(refused.value)
 
 

@@ -1,6 +1,7 @@
 """When something ends, as people write it: a moment, or how long from now. Pure: the time is an argument."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 __all__ = ["EndFault", "end_of"]
@@ -18,13 +19,14 @@ class EndFault(ValueError):
     """It cannot be read, or has passed. The text says which, and how to write it."""
 
 
-def end_of(text: str, now: datetime) -> datetime:
-    """The end that `text` means, in whole seconds, with a time zone: its own, else that of `now`.
+def end_of(text: str, now: datetime, local: Callable[[datetime], datetime] = datetime.astimezone) -> datetime:
+    """The end that `text` means, in whole seconds, with a time zone: its own, else the one that `local` gives it.
 
-    A date alone is its first moment. Raises EndFault.
+    A date alone is its first moment. `local` is asked about that moment, as half of the year its offset is another
+    than now. Raises EndFault.
     """
     try:
-        end = _read(text, now).replace(microsecond=0)
+        end = _read(text, now, local).replace(microsecond=0)
         end.astimezone(UTC)  # as the rule will say it
     except OverflowError:
         raise EndFault(f"{text!r} lies beyond the year 9999") from None
@@ -33,16 +35,16 @@ def end_of(text: str, now: datetime) -> datetime:
     return end
 
 
-def _read(text: str, now: datetime) -> datetime:
+def _read(text: str, now: datetime, local: Callable[[datetime], datetime]) -> datetime:
     if _DURATION.fullmatch(text):
         return now + timedelta(**_lengths(text))
     if not _MOMENT.fullmatch(text):
         raise EndFault(f"{text!r} is no time; {_FORMS}")
     try:
         moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is not None else local(moment)
     except ValueError as exc:
         raise EndFault(f"{text!r} is no time ({exc}); {_FORMS}") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
 
 
 def _lengths(text: str) -> dict[str, int]:

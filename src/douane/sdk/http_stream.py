@@ -25,6 +25,8 @@ _HELD_S = 900.0
 """Then it is asked for anew: a connection that died without a word is not believed for longer."""
 _LATER = frozenset((408, 409, 425, 429))
 """Not now. 409: the server has not noticed yet that the stream before is gone."""
+_MAX_ID = 1024
+"""It goes into a header; without it, the opening of the next stream counts as a change."""
 _OF_A_POST = (b"content-type", b"accept")
 
 
@@ -100,7 +102,8 @@ class Listening:
                 self._missed()
 
     def _on_event(self, event: sse.Event) -> None:
-        self._last_id = event.id if event.id.isascii() and event.id.isprintable() else ""
+        fits = event.id.isascii() and event.id.isprintable() and len(event.id) <= _MAX_ID
+        self._last_id = event.id if fits else ""
         if event.retry_ms is not None:
             self._pause_s = event.retry_ms / 1000
         if event.data:
