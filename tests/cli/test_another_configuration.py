@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from gateway_world import World, gateway, hostile
 
+pytestmark = pytest.mark.slow
+
 
 def another(world: World) -> Path:
     path = world.home / "another.yaml"

@@ -29,7 +29,7 @@ def end_of(text: str, now: datetime, local: Callable[[datetime], datetime] = dat
         end = _read(text, now, local).replace(microsecond=0)
         end.astimezone(UTC)  # as the rule will say it
     except OverflowError:
-        raise EndFault(f"{text!r} lies beyond the year 9999") from None
+        raise EndFault(f"{text!r} lies outside the years 1 to 9999") from None
     if end <= now:
         raise EndFault(f"{text!r} is {end.isoformat()}, which has passed: such a rule would permit nothing")
     return end
