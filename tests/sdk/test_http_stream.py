@@ -8,6 +8,7 @@ import pytest
 from http_upstream import Heard, Hook, HttpUpstream, http_upstream
 from peers import BOUND_S, Ears, Speaks, call
 
+from douane.protocol.call import Event
 from douane.protocol.outcome import Complete
 from douane.sdk.http_session import HttpSession, open_http
 from douane.transports.address import Reach
@@ -130,6 +131,47 @@ async def test_a_server_that_started_anew_and_says_so_in_its_own_way_has_forgott
         ear.end()
         said = await asyncio.wait_for(asyncio.shield(opened.ended), BOUND_S)
         assert said == "the server does not take its session any more"
+
+
+async def test_progress_that_comes_on_the_stream_goes_to_the_call_it_is_of() -> None:
+    # Servers that send a notification without saying what it belongs to send it here.
+    waiting: list[Heard] = []
+    async with session(tools__call=waiting.append) as (server, opened, told):
+        asked = [call(wants_progress=True) for _ in range(2)]
+        ears = [Ears(one) for one in asked]
+        calls = [asyncio.create_task(opened(one, ear.emit)) for one, ear in zip(asked, ears, strict=True)]
+        await server.until("tools/call", 2)
+        ear = await server.until("GET")
+        token = waiting[1].params["_meta"]["progressToken"]
+        ear.tell("notifications/progress", {"progressToken": token, "progress": 1})
+        ear.tell("notifications/progress", {"progressToken": "of nobody", "progress": 2})
+        ear.tell("notifications/message", {"level": "error", "data": "of one of the two"})
+        await told.times(3)
+        for heard in waiting:
+            heard.answer({"content": []})
+        await asyncio.gather(*calls)
+        second = [Event("notifications/progress", {"progress": 1})]
+        assert sorted([ear.events for ear in ears], key=len) == [[], second]
+        ear.tell("notifications/progress", {"progressToken": token, "progress": 3})
+        await told.times(4)
+
+
+async def test_a_log_message_on_the_stream_goes_to_the_one_call_that_is_open() -> None:
+    waiting: list[Heard] = []
+    async with session(tools__call=waiting.append) as (server, opened, told):
+        asked = call(log_level="warning")
+        ears = Ears(asked)
+        running = asyncio.create_task(opened(asked, ears.emit))
+        await server.until("tools/call")
+        ear = await server.until("GET")
+        ear.tell("notifications/message", {"level": "info", "data": "quiet"})
+        ear.tell("notifications/message", {"level": "error", "data": "loud"})
+        ear.tell("notifications/one")
+        await told.times(2)
+        waiting[0].answer({"content": []})
+        await running
+        assert ears.events == [Event("notifications/message", {"level": "error", "data": "loud"})]
+        assert told.methods == [CHANGED, "notifications/one"]
 
 
 async def test_garbage_on_the_stream_ends_it_and_nothing_else() -> None:

@@ -96,6 +96,8 @@ class HttpSession:
         self._ids = count(1)
         self._loop = asyncio.get_running_loop()
         self._side: set[asyncio.Task[None]] = set()
+        self._open: dict[int, _Exchange] = {}
+        """Calls of the handshake era: what the server says on its own stream may belong to one."""
         self._level = ""
         self._levelling: asyncio.Task[None] | None = None
         self._ear: asyncio.Task[None] | None = None
@@ -149,6 +151,8 @@ class HttpSession:
         else:
             frame, head = handshake.write_call(id_, call), self._block
         exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
+        if not modern:
+            self._open[id_] = exchange
         try:
             response = await self._http.request(
                 "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
@@ -176,6 +180,9 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
         except rpc.FrameError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
+        finally:
+            if not modern:
+                del self._open[id_]
         return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
@@ -307,7 +314,7 @@ class HttpSession:
             await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
 
     async def _listen(self) -> None:
-        where, heard = (self._origin, self._target), _Heard(self)
+        where, heard = (self._origin, self._target), _Heard(self, self._on_stream_note)
 
         def hear(data: bytes) -> None:
             try:
@@ -327,6 +334,19 @@ class HttpSession:
             answer = await self.ask("ping", {}, self._loop.time() + _SIDE_S)
             if isinstance(answer, rpc.Error) and answer.code != METHOD_NOT_FOUND:
                 self._end("the server does not take its session any more")
+
+    def _on_stream_note(self, note: rpc.Notification) -> None:
+        """Not every server says what a notification belongs to; where there is no doubt, its call hears it."""
+        exchange: _Exchange | None = None
+        if note.method == "notifications/progress":
+            token: object = note.params.get("progressToken")
+            exchange = self._open.get(token) if type(token) is int else None
+        elif note.method == "notifications/message" and len(self._open) == 1:
+            exchange = next(iter(self._open.values()))
+        if exchange is None:
+            self.note(note)
+        else:
+            exchange.on_note(note)
 
     def _missed(self) -> None:
         self._noted("notifications/tools/list_changed", {})
@@ -388,10 +408,10 @@ class _Exchange(Deadline):
 
     def on_event(self, event: sse.Event) -> None:
         if self.stream is None:
-            self.stream = _Heard(self.session, self._on_note)
+            self.stream = _Heard(self.session, self.on_note)
         self.stream.on_event(event)
 
-    def _on_note(self, note: rpc.Notification) -> None:
+    def on_note(self, note: rpc.Notification) -> None:
         if note.method == "notifications/progress":
             self.at = self.session.later(self.began_s, self.allowance_s)
             if self.call.wants_progress:
