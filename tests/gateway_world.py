@@ -69,7 +69,8 @@ class World:
         self.home, self.mark = home, uuid.uuid4().hex
         self.config = home / "douane.yaml"
         home.mkdir(parents=True, exist_ok=True)
-        marked = {name: {**u, "env": {**u.get("env", {}), MARK: self.mark}} for name, u in upstreams.items()}
+        mine = {MARK: self.mark}
+        marked = {n: u | {"env": u.get("env", {}) | mine} if "command" in u else u for n, u in upstreams.items()}
         # JSON is YAML.
         self.config.write_text(json.dumps({"upstreams": marked, **config}))
         self.env = {

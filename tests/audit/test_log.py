@@ -253,7 +253,9 @@ async def test_a_disk_that_hangs_is_denied_within_two_and_a_half_seconds() -> No
     with pytest.raises(AuditSealed, match="disk hangs"):
         log.write(intent("later"))
     assert time.monotonic() - started < 0.1
+    assert not log.lost.done(), "the writer still hangs"
     ledger.gate.set()
+    assert "disk hangs" in await asyncio.wait_for(log.lost, 5)
     await log.aclose()
     assert log.size <= 257, "nothing but the commit under way was written after the denial"
 
@@ -282,6 +284,7 @@ async def test_a_slow_commit_degrades_and_a_quick_one_mends() -> None:
     await log.write(outcome("c1"))
     assert (log.state, log.reason) == ("open", None)
     await log.aclose()
+    assert not log.lost.done()
 
 
 async def test_a_leaf_that_an_instant_ledger_cannot_take_seals_the_log() -> None:
@@ -312,6 +315,7 @@ async def test_an_error_of_the_store_seals_for_good() -> None:
     ledger.broken = False
     with pytest.raises(AuditSealed):
         log.write(intent("c2"))
+    assert await asyncio.wait_for(log.lost, 5) == log.reason
     await log.aclose()
     assert log.size == 1
 

@@ -113,7 +113,7 @@ async def test_a_disk_that_fails_once_seals_the_log_and_nothing_is_acknowledged_
             sealed += 1
             assert log.state == "sealed"
             assert log.reason is not None
-            assert "restart" in log.reason
+            assert "cannot be written" in log.reason
         await log.aclose()
         disk.fault = None
         reopened = await opened(SqliteLedger(folder / "audit.db"))

@@ -77,6 +77,11 @@ def git_server(repository: str | Path | None = None) -> list[str]:
     return [_there(_SCRIPTS / "mcp-server-git"), *(("--repository", str(repository)) if repository else ())]
 
 
+def server_py1() -> list[str]:
+    """On the official Python SDK, first major version; over Streamable HTTP, at /mcp of the port that $PORT names."""
+    return [_there(_OLDER), str(HERE / "server_py1.py")]
+
+
 # Clients.
 
 
@@ -181,15 +186,23 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def listening(
-    line: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, timeout_s: float = 30.0
+    line: Sequence[str],
+    port: int,
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+    said: Path = Path(os.devnull),
 ) -> AsyncIterator[None]:
     """Run a server that listens on `port` (which it is told by $PORT as well) until the block ends.
+
+    What it prints goes to the end of the file `said`.
 
     Raises Failed when it does not listen in time.
     """
     told = {**(os.environ if env is None else env), "PORT": str(port)}
     null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*line, env=told, stdin=null, stdout=null, stderr=null)
+    with said.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(*line, env=told, stdin=null, stdout=out, stderr=out)
     try:
         await asyncio.wait_for(_listens(process, port), timeout_s)
         yield

@@ -1,5 +1,6 @@
 """The rules of sessions over HTTP, and that the newest revision has none."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from gateway_clients import MODERN, OLDER, enveloped, get, head, http, post, req
 from gateway_world import gateway, hostile
 
 LISTEN = {"accept": "text/event-stream"}
+HELLO = {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
 async def test_a_session_ends_with_delete_and_is_then_unknown(tmp_path: Path) -> None:
@@ -57,8 +59,7 @@ async def test_a_session_is_no_credential(tmp_path: Path) -> None:
 
 async def test_session_ids_are_long_unlike_and_printable(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running:
-        hello = {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        answers = [await post(running, request("initialize", hello), head(running.token)) for _ in range(20)]
+        answers = [await post(running, request("initialize", HELLO), head(running.token)) for _ in range(20)]
         ids = {answer.headers["mcp-session-id"] for answer in answers}
         assert len(ids) == 20
         assert all(len(id) >= 43 and all(0x21 <= ord(char) <= 0x7E for char in id) for id in ids)
@@ -111,6 +112,33 @@ async def test_a_second_ear_takes_over_from_the_first(tmp_path: Path) -> None:
             assert (await second.status())[0] == 200
             assert [chunk async for chunk in first.chunks(said)] == []
         assert (await get(running, "/mcp", client.headers() | {"accept": "application/json"})).status == 406
+
+
+async def test_one_caller_has_a_share_of_the_sessions_and_none_in_use_is_taken_from_it(tmp_path: Path) -> None:
+    limits = {"limits": {"max_sessions_per_principal": 2}}
+    async with (
+        gateway(tmp_path, {"hostile": hostile()}, **limits) as running,
+        session(running) as first,
+        session(running) as second,
+        http(running) as third,
+        wire(running) as one,
+    ):
+        async with wire(running) as two:
+            for ear, client in ((one, first), (two, second)):
+                await ear.send("GET", client.headers() | LISTEN)
+                assert (await ear.status())[0] == 200
+            refused = await post(running, request("initialize", HELLO), head(running.token))
+            assert refused.code == -32600
+            assert "2 sessions" in refused.message["error"]["message"]
+            assert "mcp-session-id" not in refused.headers
+            # Clients of the newest revision have none, and no limit of them.
+            assert text_of(await third.call("hostile_echo", text="no session")) == "no session"
+        # The second has hung up, which the gateway is told by the network.
+        async with asyncio.timeout(5.0):
+            while "error" in (await post(running, request("initialize", HELLO), head(running.token))).message:
+                pass
+        assert text_of(await first.call("hostile_echo", text="still here")) == "still here"
+        assert (await post(running, request("tools/list"), second.headers())).status == 404
 
 
 async def test_a_reply_posted_to_a_session_is_taken_and_costs_nothing(tmp_path: Path) -> None:

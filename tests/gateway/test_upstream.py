@@ -19,7 +19,9 @@ from douane.sdk.session import Noted, Session
 DOWN = "down: it cannot be started; the gateway's log says why"
 """What callers see: why exactly may quote commands and stderr, and is for the operator."""
 
-TIMES = Times(start_timeout_s=0.3, first_pause_s=0.02, longest_pause_s=0.1, refresh_s=60.0, idle_stop_s=60.0)
+TIMES = Times(
+    start_timeout_s=0.3, first_pause_s=0.02, longest_pause_s=0.1, refresh_s=60.0, idle_stop_s=60.0, refresh_pause_s=0.0
+)
 
 
 class House:
@@ -63,6 +65,13 @@ class House:
     def _on_change(self, _: object) -> None:
         self.lists.append([item.exposed for item in self.catalog.items("tools")])
         self._news.set()
+
+    async def shown(self, name: str) -> None:
+        """Until the catalog shows a tool of that name."""
+        async with asyncio.timeout(BOUND_S):
+            while not (self.lists and name in self.lists[-1]):
+                self._news.clear()
+                await self._news.wait()
 
     async def listed(self, *lists: list[str]) -> None:
         """Until the catalog has shown exactly these lists, one after the other."""
@@ -256,3 +265,33 @@ async def test_when_it_is_closed_whoever_waits_is_told_at_once() -> None:
         async with asyncio.timeout(1.0):
             assert await waiting == closed
             assert await at.run() == closed
+
+
+async def test_a_storm_of_changes_is_listed_at_most_once_a_pause_and_the_last_change_is_seen() -> None:
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    pause_s, storm_s, per_s = 0.2, 1.0, 200
+    async with house(Server(), replace(TIMES, refresh_pause_s=pause_s)) as at:
+        began_s = loop.time()
+
+        def blow(count: int) -> None:
+            at.server.tools = [tool(f"new{count}")]
+            at.server.tell("notifications/tools/list_changed")
+            if count < per_s * storm_s:
+                loop.call_at(began_s + count / per_s, blow, count + 1)
+            else:
+                over.set()
+
+        blow(1)
+        await asyncio.wait_for(over.wait(), BOUND_S)
+        await at.shown(f"files_new{round(per_s * storm_s)}")
+        took_s = loop.time() - began_s
+        assert 2 <= at.server.methods().count("tools/list") <= took_s / pause_s + 2
+
+
+async def test_one_that_ends_while_a_refresh_is_put_off_is_started_again_at_once() -> None:
+    async with house(Server(), replace(TIMES, refresh_pause_s=30.0)) as at:
+        at.server.tell("notifications/tools/list_changed")
+        at.server.tools = [tool("new")]
+        at.server.drop()
+        await at.shown("files_new")
+        assert at.server.lines == 2

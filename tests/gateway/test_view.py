@@ -77,6 +77,16 @@ async def test_the_same_page_is_the_same_bytes_until_the_catalog_changes() -> No
     assert [item["name"] for item in (await result(view))["tools"]] == ["a", "n"]
 
 
+async def test_a_list_that_was_read_again_and_is_the_same_goes_on_where_it_was() -> None:
+    of = catalog(*"abcd")
+    view = View(of, page_items=2)
+    first = await page(view)
+    cursor = (await result(view))["nextCursor"]
+    offer(of, "files", *"abcd")
+    assert await page(view) is first
+    assert [item["name"] for item in (await result(view, cursor))["tools"]] == ["c", "d"]
+
+
 async def test_a_list_that_changed_between_two_pages_is_said_to_have_changed() -> None:
     of = catalog(*"abcd")
     view = View(of, page_items=2)

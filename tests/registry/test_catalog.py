@@ -71,7 +71,9 @@ def test_only_lists_that_are_other_than_they_were_are_told_of_and_each_change_is
     offer(catalog, "files", item("files", "a"), item("files", "p", "prompts"))
     offer(catalog, "files", item("files", "a", digest="other"), item("files", "p", "prompts"))
     assert told == [frozenset({"tools", "prompts"}), frozenset({"tools"})]
-    assert catalog.generation == 3
+    assert catalog.generation == 2
+    catalog.withdraw("notes", "down")
+    assert (catalog.generation, len(told)) == (3, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gateway_clients import get, http, ready, session, stdio, text_of
-from gateway_world import Gateway, World, gateway, hostile
+from gateway_clients import get, http, ready, session, stdio, text_of, tool, until_ready
+from gateway_world import Gateway, World, gateway, hostile, until
 
 DENIED_S = 2.5
 AUDIT_UNAVAILABLE = 1503
+AUDIT_LOST = 6
+"""The exit code of a gateway that ended because of its log."""
 
 
 def executed(count: Path) -> int:
@@ -19,7 +21,7 @@ def executed(count: Path) -> int:
 
 
 # The leaves in order: 1 the epoch, 2 and 3 the first call, 4 the intent of the second, 5 its outcome.
-@pytest.mark.parametrize("fault", ["sleep:6", "eio", "enospc"])
+@pytest.mark.parametrize("fault", ["sleep:4", "eio", "enospc"])
 async def test_a_call_whose_intent_cannot_be_written_is_denied_in_time_and_never_sent(
     tmp_path: Path, fault: str
 ) -> None:
@@ -45,11 +47,77 @@ async def test_a_call_whose_intent_cannot_be_written_is_denied_in_time_and_never
         health = await get(running, "/readyz")
         assert (health.status, health.message["audit"]) == (503, "sealed")
         assert executed(count) == 1
+        assert await running.ended() == AUDIT_LOST
+
+
+@pytest.mark.parametrize("fault", ["sleep:3", "eio", "enospc"])
+async def test_a_gateway_that_lost_its_log_says_why_and_ends_so_that_the_next_start_recovers(
+    tmp_path: Path, fault: str
+) -> None:
+    count = tmp_path / "count"
+    upstreams = {"hostile": hostile(f"count={count}")}
+    environment = {"DOUANE_FAILPOINTS": f"audit.before_commit={fault}@4"}
+    async with gateway(tmp_path / "home", upstreams, environment=environment) as running, http(running) as client:
+        world = running.world
+        await client.call("hostile_count")
+        assert (await client.call("hostile_count"))["error"]["code"] == AUDIT_UNAVAILABLE
+        # A disk that hangs is waited for: without it nothing could be recovered.
+        assert await running.ended() == AUDIT_LOST
+        last = running.log[-1]
+        assert last.startswith("douane: ")
+        assert "start it again" in last
+        assert str(world.paths.audit) in last
+        assert await world.empty(), world.processes()
+    again = await world.up()
+    async with http(again) as client:
+        assert text_of(await client.call("hostile_count")) == "2"
+    assert await again.stop() == 0
+    assert all(len(call.outcomes) == 1 for call in world.calls().values())
+    assert (await world.verified())["ok"] is True
+
+
+async def test_a_call_in_hand_when_the_log_is_lost_is_answered_before_the_gateway_ends(tmp_path: Path) -> None:
+    # 2 is the intent of the slow call, 3 what comes while it runs.
+    environment = {"DOUANE_FAILPOINTS": "audit.before_commit=eio@3"}
+    async with (
+        gateway(tmp_path, {"hostile": hostile()}, environment=environment) as running,
+        http(running) as slow,
+        http(running) as other,
+    ):
+        await until_ready(running)
+        await slow.begin("tools/call", tool("hostile_slow", {"ms": 3000}))
+        assert await until(lambda: any(call.intents for call in running.world.calls().values()))
+        assert (await other.call("hostile_echo"))["error"]["code"] == AUDIT_UNAVAILABLE
+        (answer,) = [message async for message in slow.messages()]
+        assert answer["error"]["code"] == AUDIT_UNAVAILABLE
+        assert "the call was sent" in answer["error"]["message"]
+        assert await running.ended() == AUDIT_LOST
+
+
+@pytest.mark.parametrize("leaf", [3, 4], ids=["intent", "outcome"])
+async def test_why_the_log_failed_is_for_the_operator_and_no_caller_learns_it(tmp_path: Path, leaf: int) -> None:
+    environment = {"DOUANE_FAILPOINTS": f"audit.before_commit=eio@{leaf}"}
+    async with (
+        gateway(tmp_path, {"hostile": hostile()}, environment=environment) as running,
+        http(running) as client,
+        session(running) as older,
+        stdio(running.world) as line,
+    ):
+        # Leaf 2: a list of the first who comes, when there is something to list.
+        await client.ask("tools/list")
+        said = [str(await door.call("hostile_echo", text="x")) for door in (client, older, line)]
+        said += [str(await door.ask("tools/list")) for door in (client, older, line)]
+        said.append((await get(running, "/readyz")).body.decode())
+        assert all(str(AUDIT_UNAVAILABLE) in answer for answer in said[:-1]), said
+        for secret in ("failpoint", "Errno", "audit.db", str(tmp_path)):
+            assert not any(secret in answer for answer in said), secret
+        assert await running.ended() == AUDIT_LOST
+        assert any("failpoint audit.before_commit" in entry for entry in running.log)
 
 
 async def test_fifty_calls_at_once_before_a_hanging_disk_are_all_denied_in_time(tmp_path: Path) -> None:
     count = tmp_path / "count"
-    environment = {"DOUANE_FAILPOINTS": "audit.before_commit=sleep:6@2"}
+    environment = {"DOUANE_FAILPOINTS": "audit.before_commit=sleep:4@2"}
     upstreams = {"hostile": hostile(f"count={count}")}
     async with gateway(tmp_path / "home", upstreams, environment=environment) as running:
 
@@ -63,6 +131,18 @@ async def test_fifty_calls_at_once_before_a_hanging_disk_are_all_denied_in_time(
         assert {code for code, _ in answers} == {AUDIT_UNAVAILABLE}
         assert max(took_s for _, took_s in answers) <= DENIED_S
         assert executed(count) == 0
+        assert await running.ended() == AUDIT_LOST
+
+
+async def test_a_log_that_is_lost_while_the_gateway_is_told_to_stop_is_no_good_end(tmp_path: Path) -> None:
+    # 3 is the outcome of the call that SIGTERM finds open.
+    environment = {"DOUANE_FAILPOINTS": "audit.before_commit=eio@3"}
+    async with gateway(tmp_path, {"hostile": hostile()}, environment=environment) as running, http(running) as client:
+        await until_ready(running)
+        await client.begin("tools/call", tool("hostile_slow", {"ms": 500}))
+        assert await until(lambda: any(call.intents for call in running.world.calls().values()))
+        assert await running.stop() == AUDIT_LOST
+        assert "start it again" in running.log[-1]
 
 
 async def test_an_answer_that_cannot_be_recorded_is_withheld_and_closed_as_unknown_at_the_next_start(
@@ -78,6 +158,7 @@ async def test_an_answer_that_cannot_be_recorded_is_withheld_and_closed_as_unkno
             assert withheld["error"]["code"] == AUDIT_UNAVAILABLE
             assert "was sent" in withheld["error"]["message"]
         world = running.world
+        assert await running.ended() == AUDIT_LOST
     assert executed(count) == 2
     again = await world.up()
     assert await again.stop() == 0

@@ -36,7 +36,15 @@ class House:
         self.sessions = Sessions(self.catalog, lambda: self.now_s, **options)
 
     def open(self, principal: Principal = ANNA) -> ClientSession:
+        session = self.try_open(principal)
+        assert isinstance(session, ClientSession)
+        return session
+
+    def try_open(self, principal: Principal = ANNA) -> ClientSession | str:
         return self.sessions.open(principal, "2025-11-25", {})
+
+    def left(self, *sessions: ClientSession) -> list[bool]:
+        return [self.sessions.find(session.id, session.principal) is session for session in sessions]
 
 
 def listening(session: ClientSession) -> Stream:
@@ -68,6 +76,56 @@ def test_the_longest_unused_makes_room() -> None:
     third = at.open()
     assert len(at.sessions) == 2
     assert [at.sessions.find(s.id, ANNA) for s in (first, second, third)] == [first, None, third]
+
+
+def test_one_principal_can_take_no_more_than_its_share() -> None:
+    at = House(max_sessions=10, max_per_principal=2)
+    bert = at.open(BERT)
+    first, second = at.open(), at.open()
+    at.sessions.find(first.id, ANNA)
+    third = at.open(Principal("anna", client="another"))
+    assert at.left(bert, first, second, third) == [True, True, False, True]
+    assert len(at.sessions) == 3
+
+
+def test_what_is_in_use_makes_no_room_and_the_refusal_says_what_would() -> None:
+    at = House(max_sessions=10, max_per_principal=2)
+    held = [at.open(), at.open()]
+    streams = [listening(session) for session in held]
+    refused = at.try_open()
+    assert isinstance(refused, str)
+    assert "2 sessions" in refused
+    assert isinstance(at.try_open(BERT), ClientSession)
+    streams[1].gone()
+    third = at.open()
+    assert at.left(*held, third) == [True, False, True]
+
+
+def test_nobody_elses_session_that_is_in_use_makes_room_either() -> None:
+    at = House(max_sessions=2)
+    busy, idle = at.open(BERT), at.open(BERT)
+    stream = listening(busy)
+    mine = at.open()
+    assert at.left(busy, idle, mine) == [True, False, True]
+    listening(mine)
+    refused = at.try_open()
+    assert isinstance(refused, str)
+    assert "of all clients" in refused
+    stream.gone()
+    assert isinstance(at.try_open(), ClientSession)
+
+
+def test_a_session_that_ended_counts_no_more() -> None:
+    at = House(max_sessions=10, max_per_principal=1, idle_s=60.0)
+    ended, again = at.open(), None
+    listening(ended)
+    at.sessions.end(ended)
+    at.sessions.end(ended)
+    again = at.open()
+    at.now_s += 60
+    listening(at.open())
+    assert at.left(again) == [False]
+    assert isinstance(at.try_open(), str)
 
 
 def test_a_session_nobody_uses_is_gone_after_a_while() -> None:

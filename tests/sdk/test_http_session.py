@@ -21,6 +21,9 @@ STREAM = [(b"content-type", b"text/event-stream")]
 
 def answer(request: Request, reply: Reply) -> None:
     """Of the handshake era; a call makes progress and changes the tools before it is answered."""
+    if request.method != b"POST":
+        reply.send(405, [])
+        return
     frame = json.loads(request.body)
     match frame["method"]:
         case "server/discover":

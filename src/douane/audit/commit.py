@@ -50,6 +50,11 @@ class Committer(Protocol):
 
     async def ended(self, timeout_s: float) -> bool: ...
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended: nothing of it runs, nothing is under way."""
+        ...
+
 
 def _append(ledger: Ledger, batch: Batch) -> None:
     if ARMED:
@@ -85,6 +90,10 @@ class ThreadCommitter:
 
     async def ended(self, timeout_s: float) -> bool:
         await asyncio.to_thread(self._thread.join, timeout_s)
+        return self.gone
+
+    @property
+    def gone(self) -> bool:
         return not self._thread.is_alive()
 
     # In the thread.
@@ -187,6 +196,10 @@ class InstantCommitter:
             self._sign()
             await asyncio.wait([self._signed], timeout=timeout_s)
         self._ledger.close()
+        return self._signed.done()
+
+    @property
+    def gone(self) -> bool:
         return self._signed.done()
 
     def _sign(self) -> None:

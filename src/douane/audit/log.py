@@ -3,8 +3,8 @@
 The future that `write` gives is resolved when the leaf is on the disk. When that cannot be promised the log is *sealed* (`condition`): everything that waits is refused
 within half a second of the limit, also while the thread hangs in an fsync, and everything new is refused at once.
 
-Not here: unsealing by an operator. After an error the process is restarted and recovery looks at what is
-there.
+Not here: unsealing by an operator. What sealed for good is `lost`: the process ends, and at the next start recovery
+looks at what is there.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class AuditLog:
         self._now_ns = now_ns
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        """Why, once it has sealed itself for good and the writer has let go of the ledger: then it can be opened anew.
+        A disk that hangs holds the writer; nobody could recover on it. Closing ends the wait."""
+        self._loss: str | None = None
         self._watched_s = self._loop.time()
         self._tick: asyncio.TimerHandle | None = None
         told = Told(self._committed, self._space, self._broken)
@@ -175,6 +179,10 @@ class AuditLog:
         self._closing = True
         self._writer.close()
         ended = await self._writer.ended(self._settings.sealed_after_s + 2 * _TICK_S)
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._loss is not None and not self.lost.done():
+            self.lost.set_result(self._loss)
         self._seal("the audit log is closed" if ended else "the audit log was closed while its disk hung")
 
     def _require_room(self, leaf: Leaf, payload_bytes: int) -> None:
@@ -206,7 +214,7 @@ class AuditLog:
                 self.enqueue(Epoch(note="resumed: there is space again", size=self._writer.size))
 
     def _broken(self, fault: Exception) -> None:
-        self._seal(f"the audit cannot be written ({fault}): restart once the cause is gone")
+        self._lose(f"the audit cannot be written ({fault})")
 
     # Sealing.
 
@@ -221,11 +229,23 @@ class AuditLog:
         self._watched_s = now_s
         waited_s = now_s - writer.waiting_since_s if writer.pending else 0.0
         if waited_s > sealed_after_s:
-            self._seal(f"nothing could be committed for {sealed_after_s} s: the audit's disk hangs")
+            self._lose(f"nothing could be committed for {sealed_after_s} s: the audit's disk hangs")
             return
         if waited_s > self._settings.degraded_after_s:
             self._condition.took(True, waited_s)
         self._tick = self._loop.call_later(_TICK_S, self._watch)
+
+    def _lose(self, reason: str) -> None:
+        if not self._condition.final:
+            self._loss = reason
+            self._seal(reason)
+            self._watch_end(reason)
+
+    def _watch_end(self, reason: str) -> None:
+        if not self._writer.gone:
+            self._tick = self._loop.call_later(_TICK_S, self._watch_end, reason)
+        elif not self.lost.done():
+            self.lost.set_result(reason)
 
     def _seal(self, reason: str) -> None:
         """For good."""

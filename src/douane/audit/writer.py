@@ -167,6 +167,11 @@ class Writer:
     async def ended(self, timeout_s: float) -> bool:
         return await self._committer.ended(timeout_s)
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self._committer.gone
+
     def _go_on(self) -> None:
         if self._linger is not None:
             self._linger.cancel()

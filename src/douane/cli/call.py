@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config.join import CannotJoin, client
+from ..config.join import client
 from ..protocol.call import JSON, Event
 from ..sdk.client import ServerError
 from .faults import Fault
 from .options import AsJson, ConfigOption
 from .place import config_path, paths
+from .reach import reaching
 
 __all__ = ["call"]
 
@@ -36,9 +37,8 @@ def call(
     """Call a tool and show what it answers. Exit code 1 when the call is refused or the tool reports an error."""
     given = _arguments(arguments or [], arguments_json)
     try:
-        result = asyncio.run(_call(tool, given, deadline_s, config))
-    except CannotJoin as exc:
-        raise Fault(4, str(exc)) from None
+        with reaching():
+            result = asyncio.run(_call(tool, given, deadline_s, config))
     except ServerError as exc:
         if as_json:
             typer.echo(

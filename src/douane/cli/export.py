@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from ..config.functions.export import Provider, exported
-from ..config.join import CannotJoin, client
+from ..config.join import client
 from ..config.replace import replace_file
 from ..sdk.client import ServerError
 from .faults import Fault
 from .options import ConfigOption
 from .place import config_path, paths
+from .reach import reaching
 from .text import plain
 
 __all__ = ["export"]
@@ -30,9 +31,8 @@ def export(
     does not take and how it was said instead.
     """
     try:
-        made = exported(asyncio.run(_tools(config)), format_)
-    except CannotJoin as exc:
-        raise Fault(4, str(exc)) from None
+        with reaching():
+            made = exported(asyncio.run(_tools(config)), format_)
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
     text = json.dumps(made._asdict(), indent=2, ensure_ascii=False)

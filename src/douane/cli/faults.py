@@ -10,7 +10,9 @@ EXITS: dict[int, str] = {
     2: "the command line was wrong, or nobody could be asked",
     3: "the configuration, or a client's file, cannot be used",
     4: "no gateway or upstream could be reached",
-    5: "the gateway may not start here (in use, exposed, token or log unusable), or a file cannot be written",
+    5: "the gateway may not start here (in use, by one of another configuration too; exposed; token or log unusable),"
+    " or a file cannot be written",
+    6: "the gateway ended by itself: its audit log could not be written any more",
 }
 
 

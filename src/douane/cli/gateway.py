@@ -21,6 +21,9 @@ from .place import loaded, paths
 
 __all__ = ["main", "serve"]
 
+_LAST_WORDS_S = 2.0
+"""How long a gateway that lost its log still answers: callers are told why, and `/readyz` sends the next ones away."""
+
 
 def main() -> None:
     """The entry point of the process."""
@@ -38,7 +41,7 @@ def main() -> None:
 
 
 def serve(config: str | None, port: int | None, idle_exit_s: float | None) -> None:
-    """Read the configuration, open the doors, and serve until SIGINT or SIGTERM. Raises Fault."""
+    """Read the configuration, open the doors, and serve until SIGINT, SIGTERM or the loss of the log. Raises Fault."""
     found = loaded(config)
     if port is not None:
         listen = replace(found.config.listen, port=port)
@@ -64,13 +67,32 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
     for name, why in refused.items():
         _say(f"douane: warning: upstream {name}: {why}")
     _greet(found, where, running.http.port, made)
-    watching = loop.create_task(_watch_idle(running, idle_exit_s, stop))
+    watching = {
+        loop.create_task(_watch_idle(running, idle_exit_s, stop)),
+        loop.create_task(_watch_log(running, stop)),
+    }
     try:
         await stop.wait()
     finally:
-        watching.cancel()
-        await asyncio.wait({watching})
+        for watch in watching:
+            watch.cancel()
+        await asyncio.wait(watching)
         await running.aclose()
+    if running.lost.done():
+        raise Fault(6, _obituary(running.lost.result(), where))
+
+
+async def _watch_log(running: Running, stop: asyncio.Event) -> None:
+    await asyncio.wait({running.lost})
+    await asyncio.sleep(_LAST_WORDS_S)
+    stop.set()
+
+
+def _obituary(reason: str, where: Paths) -> str:
+    return (
+        f"{reason}, so nothing may be called and the gateway has ended. See to the disk of {where.audit}, then start it"
+        " again (a supervisor may do so at once): what was open is then recorded as unknown"
+    )
 
 
 async def _watch_idle(running: Running, idle_exit_s: float | None, stop: asyncio.Event) -> None:

@@ -9,12 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..config.join import CannotJoin, client
+from ..config.join import client
 from ..protocol.call import JSON
 from ..sdk.client import ServerError
 from .faults import Fault
 from .options import AsJson, ConfigOption
 from .place import config_path, paths
+from .reach import reaching
 
 __all__ = ["list_"]
 
@@ -42,9 +43,8 @@ def list_(
     """List tools, resources, templates or prompts of all upstreams, and what is missing and why."""
     method, key = _METHODS[what]
     try:
-        items, meta = asyncio.run(_listed(method, config))
-    except CannotJoin as exc:
-        raise Fault(4, str(exc)) from None
+        with reaching():
+            items, meta = asyncio.run(_listed(method, config))
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
     missing = meta.get("douane/missing", [])

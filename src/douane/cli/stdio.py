@@ -2,17 +2,18 @@
 
 import asyncio
 
-from ..config.join import CannotJoin, bridge
-from .faults import Fault
+from ..config.join import bridge
 from .options import ConfigOption
 from .place import config_path, paths
+from .reach import reaching
 
 __all__ = ["stdio"]
 
 
 def stdio(config: ConfigOption = None) -> None:
-    """Speak MCP on standard input and output: joins the running gateway, or starts one first."""
-    try:
+    """Speak MCP on standard input and output: joins the running gateway, or starts one first.
+
+    Exit code 5 when the running gateway serves another configuration.
+    """
+    with reaching():
         asyncio.run(bridge(paths(), config_path(config)))
-    except CannotJoin as exc:
-        raise Fault(4, str(exc)) from None

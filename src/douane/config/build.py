@@ -46,6 +46,7 @@ from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, UpstreamConfig
 from .paths import Paths
+from .serving import say
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -78,6 +79,11 @@ class Running:
     def in_use(self) -> bool:
         """Somebody is on a line, or a call is open."""
         return self.gateway.lines > 0 or self.gateway.http.open_calls > 0
+
+    @property
+    def lost(self) -> "asyncio.Future[str]":
+        """Why nothing can be called here any more; the remedy is a new start."""
+        return self.gateway.log.lost
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
@@ -148,6 +154,7 @@ async def _start(
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time))
+        say(paths, loaded.path, config)
         running = await _open_doors(config, paths, gateway, clients)
     except BaseException:
         await log.aclose()
@@ -191,6 +198,7 @@ def _gateway(
         admit=admit,
         settings=Settings(
             max_sessions=config.limits.max_sessions,
+            max_sessions_per_principal=config.limits.max_sessions_per_principal,
             session_idle_s=config.limits.session_idle_s,
             limits=_frame_limits(config),
         ),

@@ -17,35 +17,69 @@ from ..sdk.connect import CannotConnect, open_line
 from ..transports.link import Link, LinkClosed
 from ..transports.stdio import connect_stdio
 from ..transports.unix import SocketRefused, connect_unix
+from ..wire import rpc
+from .model import MAX_FRAME_BYTES
 from .paths import Paths
+from .serving import Serving, said
 
-__all__ = ["CannotJoin", "bridge", "client", "joined"]
+__all__ = ["CannotJoin", "ServesAnother", "bridge", "client", "joined"]
 
 _IDLE_EXIT_S = 300.0
 _START_S = 20.0
 _LOOK_EVERY_S = 0.05
 _LAST_ANSWERS_S = 60.0
+_JUDGED = rpc.Limits(MAX_FRAME_BYTES, 256, 1_000_000)
+"""Of what our own gateway sends: it has held it to its limits already."""
 
 
 class CannotJoin(Exception):
     """No gateway runs, and none could be started. The text says why."""
 
 
+class ServesAnother(CannotJoin):
+    """The gateway that runs in this home has another configuration. The text says which, and what to do."""
+
+
 async def joined(paths: Paths, config: Path | None) -> Link:
-    """A line to the running gateway; one is started with `config` when there is none. Raises CannotJoin."""
+    """A line to the running gateway; one is started with `config` when there is none.
+
+    Raises CannotJoin, ServesAnother when it runs with another configuration than `config`.
+    """
     try:
-        return await connect_unix(str(paths.socket))
+        return await _connected(paths, config)
     except SocketRefused as exc:
         if config is None:
             raise CannotJoin(f"no gateway runs here, and there is no configuration to start one with: {exc}") from None
     return await _started(paths, config)
 
 
+async def _connected(paths: Paths, config: Path | None) -> Link:
+    """Raises SocketRefused, ServesAnother."""
+    link = await connect_unix(str(paths.socket), max_frame_bytes=MAX_FRAME_BYTES)
+    serving = said(paths)
+    if config is None or (serving is not None and serving.is_of(config)):
+        return link
+    await link.aclose()
+    raise ServesAnother(_told_apart(serving, paths, config))
+
+
+def _told_apart(serving: Serving | None, paths: Paths, config: Path) -> str:
+    runs, joins = "does not say which configuration it serves", ""
+    if serving is not None:
+        runs, joins = f"serves {serving.config}", f"--config {serving.config} joins it; for the other, "
+    return (
+        f"the gateway that runs in this home {runs}, and {config.resolve()} was asked for. To go on: {joins}stop that"
+        f" gateway first, or set DOUANE_HOME, so that each has a home of its own (this one's data: {paths.data_dir})"
+    )
+
+
 async def client(paths: Paths, config: Path | None, *, deadline_s: float) -> Client:
     """A client of the gateway of this machine. Raises CannotJoin."""
     me = {"name": "douane-cli", "version": __version__}
     try:
-        session = await open_line(lambda: joined(paths, config), client=me, noted=lambda method, params: None)
+        session = await open_line(
+            lambda: joined(paths, config), client=me, noted=lambda method, params: None, limits=_JUDGED
+        )
     except CannotConnect as exc:
         raise CannotJoin(f"the gateway does not answer: {exc}") from exc
     return Client(session, deadline_s=deadline_s)
@@ -59,7 +93,7 @@ async def _started(paths: Paths, config: Path) -> Link:
     deadline_s = asyncio.get_running_loop().time() + _START_S
     while asyncio.get_running_loop().time() < deadline_s:
         try:
-            return await connect_unix(str(paths.socket))
+            return await _connected(paths, config)
         except SocketRefused:
             await asyncio.sleep(_LOOK_EVERY_S)
         # One that found the data in use has lost a race: the winner will listen in a moment.
@@ -98,7 +132,8 @@ _withdrawn = msgspec.json.Decoder(_Withdrawn).decode
 async def bridge(paths: Paths, config: Path | None) -> None:
     """This process's stdio, joined to the gateway, until either side ends. Raises CannotJoin."""
     gateway = await joined(paths, config)
-    own = await connect_stdio()
+    serving = said(paths)
+    own = await connect_stdio(max_frame_bytes=MAX_FRAME_BYTES if serving is None else serving.max_frame_bytes)
     pumping = _Pump(own, gateway)
     try:
         await pumping.run()

@@ -5,7 +5,20 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Audit", "Config", "Limits", "Listen", "Log", "Policy", "Reads", "UpstreamConfig"]
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "Audit",
+    "Config",
+    "Limits",
+    "Listen",
+    "Log",
+    "Policy",
+    "Reads",
+    "UpstreamConfig",
+]
+
+MAX_FRAME_BYTES = 1024 * 1024 * 1024
+"""What `limits.max_frame_bytes` can be set to."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="Seconds, at most a day.")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -80,7 +93,7 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    max_frame_bytes: Annotated[int, Meta(ge=1024, le=1024 * 1024 * 1024)] = 4 * 1024 * 1024
+    max_frame_bytes: Annotated[int, Meta(ge=1024, le=MAX_FRAME_BYTES)] = 4 * 1024 * 1024
     """The cap of the official SDKs."""
     max_depth: Annotated[int, Meta(ge=4, le=256)] = 64
     """Real messages stay under 20; parsers elsewhere give up near 1,000."""
@@ -88,6 +101,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A list of 500 tools has some 8,000."""
     max_sessions: Count = 10_000
     """Of the handshake era, about 4 KB each."""
+    max_sessions_per_principal: Count = 1_000
+    """A tenth of all: whoever forgets its sessions, or means harm, leaves room for the others."""
     session_idle_s: Seconds = 1800.0
     """Clients of that era rarely end a session."""
     concurrent_starts: Count = 4

@@ -59,6 +59,11 @@ class Paths(msgspec.Struct, frozen=True):
     def audit(self) -> Path:
         return self.data_dir / "audit.db"
 
+    @property
+    def serving(self) -> Path:
+        """What a running gateway says of itself."""
+        return self.data_dir / "serving.json"
+
 
 def paths_for(env: Mapping[str, str]) -> Paths:
     """Raises KeyError when neither DOUANE_HOME nor HOME names a place.

@@ -1,5 +1,6 @@
 """What `douane allow` does: find what a name stands for at the running gateway, and write the rule."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ class Permitted(NamedTuple):
     rule: str
     file: Path
     new: bool
+    endless: bool
+    """It has an end, and a rule that has none permits the same."""
 
 
 _PLACES = (
@@ -24,11 +27,19 @@ _PLACES = (
 )
 
 
-async def permit(gateway: Client, paths: Paths, name: str, user: str | None, group: str | None) -> Permitted | None:
+async def permit(
+    gateway: Client, paths: Paths, name: str, user: str | None, group: str | None, until: datetime | None
+) -> Permitted | None:
     """Permit `name`, as the gateway shows it. None when there is no such thing. Raises ServerError."""
     for method, key, action, kind in _PLACES:
         items, _ = await gateway.list(method)
         if any(item.get(key) == name for item in items):
-            rule = permit_text(action, kind, name, user, group)
-            return Permitted(f"{action} {name}", rule, paths.allowed, append_permit(paths.allowed, rule))
+            rule = permit_text(action, kind, name, user, group, until=until)
+            endless = until is not None and _stands(paths.allowed, permit_text(action, kind, name, user, group))
+            new = append_permit(paths.allowed, rule)
+            return Permitted(f"{action} {name}", rule, paths.allowed, new, endless)
     return None
+
+
+def _stands(file: Path, rule: str) -> bool:
+    return file.exists() and rule in f"{file.read_text(encoding='utf-8')}\n"

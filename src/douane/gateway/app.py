@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     first_lists_s: float = 5.0
     """How long a caller that comes right after the start waits for upstreams that have not been listed yet."""
     max_sessions: int = 10_000
+    max_sessions_per_principal: int = 1_000
     session_idle_s: float = 1800.0
     limits: Limits = Limits()
 
@@ -64,7 +65,13 @@ class Gateway:
         self.inner = chains
         self.listener = Listener(self.chain.run, catalog, ABOUT, self._settle)
         clock = asyncio.get_running_loop().time
-        sessions = Sessions(catalog, clock, max_sessions=settings.max_sessions, idle_s=settings.session_idle_s)
+        sessions = Sessions(
+            catalog,
+            clock,
+            max_sessions=settings.max_sessions,
+            max_per_principal=settings.max_sessions_per_principal,
+            idle_s=settings.session_idle_s,
+        )
         self.http = HttpDoor(self.listener, admit, sessions, settings.limits)
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}

@@ -41,6 +41,8 @@ class Times(msgspec.Struct, frozen=True):
     """At most one attempt in this time while it stays down (Envoy's base ejection time)."""
     refresh_s: float = 300.0
     """Lists are read again after this long, for servers that do not tell of changes."""
+    refresh_pause_s: float = 1.0
+    """Between two readings of the lists, however often a server tells that they changed: some do so 200 times a second."""
     idle_stop_s: float = 900.0
     steady_s: float = 10.0
     """A session that lived this long was a good one: the next start is not a repetition."""
@@ -76,6 +78,7 @@ class Upstream:
         """Method → name → what was listed."""
         self._retry_at_s = 0.0
         self._last_used_s = self._loop.time()
+        self._listed_s = 0.0
         self._calls_open = 0
         self._owner: asyncio.Task[None] | None = None
 
@@ -191,7 +194,8 @@ class Upstream:
 
     async def _list(self, session: Session) -> None:
         self._stale.clear()
-        deadline_s = self._loop.time() + self.times.start_timeout_s
+        self._listed_s = self._loop.time()
+        deadline_s = self._listed_s + self.times.start_timeout_s
         items = await crawl(session, self.name, self._expose, deadline_s)
         self._digests = {
             method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
@@ -213,6 +217,10 @@ class Upstream:
                 self._wanted.clear()
                 self.state, self.reason = "asleep", "stopped because nobody used it"
                 return None
+            # What is told meanwhile is in the lists that are read then; what is told later makes them stale again.
+            pause_s = self._listed_s + min(self.times.refresh_pause_s, self.times.refresh_s) - self._loop.time()
+            if pause_s > 0 and (await asyncio.wait({session.ended}, timeout=pause_s))[0]:
+                break
             try:
                 await self._list(session)
             except (CannotConnect, LinkClosed, TimeoutError) as exc:

@@ -43,10 +43,12 @@ Changed = Callable[[frozenset[Kind]], None]
 class Catalog:
     def __init__(self) -> None:
         self.generation = 0
+        """Another whenever what a caller sees is another: the lists, or what is missing from them."""
         self._offers: dict[str, tuple[Item, ...]] = {}
         self._missing: dict[str, str] = {}
         self._capabilities: dict[str, frozenset[str]] = {}
         self._clashes: tuple[str, ...] = ()
+        self._shown_missing: Mapping[str, str] = {}
         self._by_name: dict[tuple[Kind, str], Item] = {}
         self._lists: dict[Kind, tuple[Item, ...]] = dict.fromkeys(KINDS, ())
         self.on_change: list[Changed] = []
@@ -106,7 +108,10 @@ class Catalog:
         changed: frozenset[Kind] = frozenset(k for k in KINDS if lists[k] != self._lists[k])
         self._by_name, self._lists = seen, lists
         self._clashes = tuple(sorted(name for _, name in clashes))
-        self.generation += 1
+        missing = self.missing
+        if changed or missing != self._shown_missing:
+            self.generation += 1
+            self._shown_missing = missing
         if changed:
             for tell in tuple(self.on_change):
                 tell(changed)

@@ -6,7 +6,7 @@ principal's session does not exist for it. Spec: specification/2025-11-25/basic/
 
 import asyncio
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from ..protocol.call import JSON, Principal
@@ -31,6 +31,11 @@ class ClientSession:
     @property
     def busy(self) -> bool:
         return bool(self.open) or self._ear is not None
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Whose share it takes: a person's, whatever clients they use."""
+        return self.principal.tenant, self.principal.subject
 
     def listen(self, reply: Reply) -> None:
         """Notifications go to the newest stream; an older one ends."""
@@ -67,22 +72,33 @@ class Sessions:
         clock: Callable[[], float],
         *,
         max_sessions: int = 10_000,
+        max_per_principal: int = 1_000,
         idle_s: float = 1800.0,
     ) -> None:
-        self._clock, self._max_sessions, self._idle_s = clock, max_sessions, idle_s
+        self._clock, self._idle_s = clock, idle_s
+        self._max_sessions, self._max_per_principal = max_sessions, max_per_principal
         self._sessions: OrderedDict[str, ClientSession] = OrderedDict()
+        self._held: Counter[tuple[str, str]] = Counter()
+        """How many each owner has."""
         offer.on_change.append(self._on_change)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, principal: Principal, revision: str, capabilities: JSON) -> ClientSession:
-        """A new session. The longest unused one makes room when there are too many."""
+    def open(self, principal: Principal, revision: str, capabilities: JSON) -> ClientSession | str:
+        """A new session, or why there can be none. When there are too many, of this principal or of all, the longest unused one makes room.
+
+        One that is in use never does.
+        """
         self._drop_idle()
-        if len(self._sessions) >= self._max_sessions:
-            self.end(next(iter(self._sessions.values())))
         session = ClientSession(principal, Greeted(revision, capabilities), self._clock())
+        owner = session.owner
+        if self._held[owner] >= self._max_per_principal and not self._make_room(lambda other: other.owner == owner):
+            return f"you have {self._held[owner]} sessions, and each is in use"
+        if len(self._sessions) >= self._max_sessions and not self._make_room(lambda other: True):
+            return f"there are {len(self._sessions)} sessions of all clients, and each is in use"
         self._sessions[session.id] = session
+        self._held[owner] += 1
         return session
 
     def find(self, id_: str, principal: Principal) -> ClientSession | None:
@@ -95,7 +111,10 @@ class Sessions:
         return session
 
     def end(self, session: ClientSession) -> None:
-        self._sessions.pop(session.id, None)
+        if self._sessions.pop(session.id, None) is not None:
+            self._held[session.owner] -= 1
+            if not self._held[session.owner]:
+                del self._held[session.owner]
         session.close()
 
     def hush_all(self) -> None:
@@ -105,6 +124,12 @@ class Sessions:
     def close_all(self) -> None:
         for session in tuple(self._sessions.values()):
             self.end(session)
+
+    def _make_room(self, may_go: Callable[[ClientSession], bool]) -> bool:
+        unused = next((s for s in self._sessions.values() if not s.busy and may_go(s)), None)
+        if unused is not None:
+            self.end(unused)
+        return unused is not None
 
     def _drop_idle(self) -> None:
         # The first is the longest unused. A busy one is used: it moves to the end, and the next is looked at.

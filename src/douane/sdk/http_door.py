@@ -7,7 +7,7 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -146,7 +146,7 @@ class HttpDoor:
                 return
             papers.mirrored = (call.method, call.target)
         if call.method == "server/discover":
-            self._begin(self._say(reply, frame.id, self._listener.discover(), ()))
+            self._begin(self._discover(reply, frame.id))
         else:
             id_ = call.id
             self._calls[id_] = self._loop.create_task(self._serve_stateless(frame, call, reply))
@@ -213,8 +213,11 @@ class HttpDoor:
             _refuse(reply, frame.id, hello, modern=False)
             return
         session = self._sessions.open(principal, *hello)
-        result = self._listener.initialize(hello[0], list_changed=True)
-        self._begin(self._say(reply, frame.id, result, ((b"mcp-session-id", session.id.encode()),)))
+        if isinstance(session, str):
+            why = f"{self._listener.about.layer}: {session}; end one with DELETE, or close its stream"
+            _refuse(reply, frame.id, Refused(INVALID_REQUEST, why), modern=False)
+        else:
+            self._begin(self._greet(reply, frame.id, session))
 
     def _note(self, note: rpc.Notification, request: Request, reply: Reply, principal: Principal, modern: bool) -> None:
         if modern:
@@ -269,10 +272,24 @@ class HttpDoor:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _say(
-        self, reply: Reply, id_: rpc.Id, result: Awaitable[dict[str, Any]], headers: Sequence[Header]
-    ) -> None:
-        reply.send(200, _JSON.plus(*headers), rpc.write_result(id_, json.encode(await result)))
+    async def _discover(self, reply: Reply, id_: rpc.Id) -> None:
+        try:
+            frame = rpc.write_result(id_, json.encode(await self._listener.discover()))
+        except Exception:
+            # As in `_broke`.
+            frame = rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id()))
+        reply.send(200, _JSON, frame)
+
+    async def _greet(self, reply: Reply, id_: rpc.Id, session: ClientSession) -> None:
+        try:
+            result = await self._listener.initialize(session.greeted.revision, list_changed=True)
+            frame = rpc.write_result(id_, json.encode(result))
+        except Exception:
+            # As in `_broke`; and a session that nobody was told of is none.
+            self._sessions.end(session)
+            reply.send(200, _JSON, rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id())))
+        else:
+            reply.send(200, _JSON.plus((b"mcp-session-id", session.id.encode())), frame)
 
 
 class _Papers(msgspec.Struct):

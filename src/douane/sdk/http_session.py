@@ -2,13 +2,15 @@
 
 Each call is an exchange of its own, so an answer belongs to its call by the stream it came on. In the stateless era
 there is nothing to open or to lose; giving up closes the connection, which is the cancellation. In the handshake era
-the server may hand out a session id; when it forgets it, the session has ended, and the call was not run.
+the server may hand out a session id; when it forgets it, the session has ended, and the call was not run. There a
+stream of its own is held for what belongs to no call (`http_stream`).
 Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specification/2025-11-25/basic/transports.mdx.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -22,9 +24,10 @@ from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeou
 from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
-from ..wire.codes import DEADLINE_EXCEEDED, UPSTREAM_UNAVAILABLE
+from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
-from .session import Noted, Welcome, emit_note
+from .http_stream import Garbage, Listening
+from .session import LEVELS, Noted, Welcome, emit_note
 
 __all__ = ["HttpSession", "open_http"]
 
@@ -39,6 +42,10 @@ _ACCEPT: Sequence[Header] = (
     (b"accept", b"application/json, text/event-stream"),
 )
 _KEPT_HEADS = 4096
+_SIDE_S = 5.0
+"""How long what is said beside the calls may take."""
+_MAX_SIDE = 64
+"""Of these at once. A server can cause them, by asking."""
 
 
 class _Broken(Exception):
@@ -89,6 +96,11 @@ class HttpSession:
         self._ids = count(1)
         self._loop = asyncio.get_running_loop()
         self._side: set[asyncio.Task[None]] = set()
+        self._open: dict[int, _Exchange] = {}
+        """Calls of the handshake era: what the server says on its own stream may belong to one."""
+        self._level = ""
+        self._levelling: asyncio.Task[None] | None = None
+        self._ear: asyncio.Task[None] | None = None
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = False
         self.welcome: Welcome
@@ -124,8 +136,11 @@ class HttpSession:
         self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
         self._block = encode_headers(self._own)
         await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
+        self._ear = self._loop.create_task(self._listen())
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        if call.log_level is not None:
+            await self._raise_level(call.log_level, call.deadline_s)
         now_s = self._loop.time()
         id_ = next(self._ids)
         modern = self._modern
@@ -136,6 +151,8 @@ class HttpSession:
         else:
             frame, head = handshake.write_call(id_, call), self._block
         exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
+        if not modern:
+            self._open[id_] = exchange
         try:
             response = await self._http.request(
                 "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
@@ -163,6 +180,9 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
         except rpc.FrameError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
+        finally:
+            if not modern:
+                del self._open[id_]
         return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
@@ -182,7 +202,10 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """End the session at the server, if it has one, and wait for what is on its way."""
-        if any(name == b"mcp-session-id" for name, _ in self._own) and not self.ended.done():
+        if self._ear is not None:
+            self._ear.cancel()
+            await asyncio.wait({self._ear})
+        if self._has_id and not self.ended.done():
             self._beside(self._delete())
         if self._side:
             await asyncio.wait(self._side, timeout=2.0)
@@ -213,7 +236,7 @@ class HttpSession:
     def _answer(self, response: Response) -> Answer:
         """The JSON-RPC answer in a response. Raises _Broken, or LinkClosed when the session is gone."""
         answer = self._maybe_answer(response)
-        if response.status == 404 and any(name == b"mcp-session-id" for name, _ in self._own):
+        if response.status == 404 and self._has_id:
             self._end("the server has forgotten the session")
             raise LinkClosed("the server has forgotten the session")
         if answer is None:
@@ -238,6 +261,15 @@ class HttpSession:
         except rpc.FrameError as fault:
             raise _Broken(f"broke the protocol in its stream: {fault}") from None
 
+    def asked(self, request: rpc.Request) -> None:
+        """The server asks something. No capability of ours was declared, so there is nothing but `ping`."""
+        if request.method == "ping":
+            frame = rpc.write_result(request.id, b"{}")
+        else:
+            frame = rpc.write_error(request.id, METHOD_NOT_FOUND, "client: no such capability was declared")
+        if len(self._side) < _MAX_SIDE:
+            self._beside(self._tell(frame))
+
     def later(self, began_s: float, allowance_s: float) -> float:
         """The deadline of a call that has just made progress."""
         return min(self._loop.time() + allowance_s, began_s + self._max_deadline_s)
@@ -253,14 +285,75 @@ class HttpSession:
             note = rpc.write_notification("notifications/cancelled", {"requestId": id_, "reason": "given up"})
             self._beside(self._tell(note))
 
-    def _beside(self, work: Any) -> None:
+    @property
+    def _has_id(self) -> bool:
+        return any(name == b"mcp-session-id" for name, _ in self._own)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+        return task
+
+    async def _raise_level(self, wanted: str, deadline_s: float | None) -> None:
+        """A session has one log level: the most verbose that anybody asked for.
+
+        It is waited for: a call takes a connection of its own, and must not be there first.
+        """
+        if self._modern or "logging" not in self.welcome.capabilities:
+            return
+        if self._level == "" or LEVELS[wanted] < LEVELS[self._level]:
+            self._level = wanted
+            self._levelling = self._beside(self._set_level(wanted))
+        if self._levelling is not None and not self._levelling.done():
+            now_s = self._loop.time()
+            await asyncio.wait({self._levelling}, timeout=max(0.0, (deadline_s or now_s) - now_s))
+
+    async def _set_level(self, level: str) -> None:
+        with suppress(LinkClosed, TimeoutError):
+            await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
+
+    async def _listen(self) -> None:
+        where, heard = (self._origin, self._target), _Heard(self, self._on_stream_note)
+
+        def hear(data: bytes) -> None:
+            try:
+                heard.take(data)
+            except _Broken as exc:
+                raise Garbage(str(exc)) from None
+
+        listening = Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+        status = await listening.held()
+        logger.info("an upstream offers no stream of its own (%d)", status)
+        if self._has_id and (status == 404 or listening.opened):
+            await self._doubt()
+
+    async def _doubt(self) -> None:
+        """Find out whether the server has forgotten the session. Not all say it with 404, as they should."""
+        with suppress(LinkClosed, TimeoutError):
+            answer = await self.ask("ping", {}, self._loop.time() + _SIDE_S)
+            if isinstance(answer, rpc.Error) and answer.code != METHOD_NOT_FOUND:
+                self._end("the server does not take its session any more")
+
+    def _on_stream_note(self, note: rpc.Notification) -> None:
+        """Not every server says what a notification belongs to; where there is no doubt, its call hears it."""
+        exchange: _Exchange | None = None
+        if note.method == "notifications/progress":
+            token: object = note.params.get("progressToken")
+            exchange = self._open.get(token) if type(token) is int else None
+        elif note.method == "notifications/message" and len(self._open) == 1:
+            exchange = next(iter(self._open.values()))
+        if exchange is None:
+            self.note(note)
+        else:
+            exchange.on_note(note)
+
+    def _missed(self) -> None:
+        self._noted("notifications/tools/list_changed", {})
 
     async def _tell(self, frame: bytes) -> None:
         try:
-            await self._post(self._own, frame, self._loop.time() + 5.0)
+            await self._post(self._own, frame, self._loop.time() + _SIDE_S)
         except HttpError as exc:
             logger.info("a notification did not arrive: %s", exc)
 
@@ -286,13 +379,17 @@ class _Heard:
         self.answer: Answer | None = None
 
     def on_event(self, event: sse.Event) -> None:
-        if not event.data:
-            return
-        frame = self._session.hear(event.data)
+        if event.data:
+            self.take(event.data)
+
+    def take(self, data: bytes) -> None:
+        frame = self._session.hear(data)
         if isinstance(frame, rpc.Response | rpc.Error):
             self.answer = frame
         elif isinstance(frame, rpc.Notification):
             self._on_note(frame)
+        elif isinstance(frame, rpc.Request):
+            self._session.asked(frame)
 
 
 class _Exchange(Deadline):
@@ -311,10 +408,10 @@ class _Exchange(Deadline):
 
     def on_event(self, event: sse.Event) -> None:
         if self.stream is None:
-            self.stream = _Heard(self.session, self._on_note)
+            self.stream = _Heard(self.session, self.on_note)
         self.stream.on_event(event)
 
-    def _on_note(self, note: rpc.Notification) -> None:
+    def on_note(self, note: rpc.Notification) -> None:
         if note.method == "notifications/progress":
             self.at = self.session.later(self.began_s, self.allowance_s)
             if self.call.wants_progress:

@@ -172,7 +172,12 @@ class LineDoor:
             self._send(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
 
     async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]]) -> None:
-        self._send(rpc.write_result(id_, json.encode(await result)))
+        try:
+            frame = rpc.write_result(id_, json.encode(await result))
+        except Exception:
+            # As in `_serve`.
+            frame = rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id()))
+        self._send(frame)
 
     def _refuse(self, id_: rpc.Id, refusal: Refused) -> None:
         self._send(rpc.write_error(id_, refusal.code, refusal.reason, refusal.data))
