@@ -92,7 +92,7 @@ $(COMPILED)/.ready: $(VENV)/.ready hatch_build.py $(shell find src -name '*.py')
 	@touch $@
 
 test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as the wheel has it
-	$(COMPILED)/bin/python -c "import douane.flow.chain as m; assert m.__file__.endswith('.so'), m.__file__"
+	$(COMPILED)/bin/python -c "import douane.flow.runner as m; assert m.__file__.endswith('.so'), m.__file__"
 	$(COMPILED)/bin/pytest -n 2 -m "not counterpart" --ignore=tests/audit/test_power.py --ignore=tests/audit/test_tamper.py \
 	  $(addprefix tests/,audit flow wire protocol interceptors transports sdk gateway frontdoor reliability)
 
