@@ -44,6 +44,7 @@ HOT = (
     "transports.http_client",
     "transports.http_connection",
     "transports.http_parse",
+    "transports.http_peer",
     "transports.http_server",
     "transports.outbox",
     "wire.headers",
