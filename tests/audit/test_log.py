@@ -287,6 +287,17 @@ async def test_a_slow_commit_degrades_and_a_quick_one_mends() -> None:
     assert not log.lost.done()
 
 
+async def test_a_leaf_given_to_a_ledger_in_memory_after_a_long_rest_has_not_waited_for_long() -> None:
+    log = await opened(MemoryLedger())
+    await write_call(log, "c0")
+    log._writer.flush()
+    log._writer.waiting_since_s -= 3600.0  # an hour later
+    log.take(intent("c1"))
+    log._watch()
+    assert (log.state, log.pending) == ("open", 1)
+    await log.aclose()
+
+
 async def test_a_leaf_that_an_instant_ledger_cannot_take_seals_the_log() -> None:
     log = await opened(MemoryLedger())
     log.take(Intent(call="x" * 70_000))

@@ -126,6 +126,7 @@ class Writer:
         if count >= self._max_batch_leaves or self.pending_bytes > self._max_batch_bytes:
             self._go_on()
         elif self._linger is None:
+            self.waiting_since_s = self._loop.time()
             self._linger = self._loop.call_later(_LINGER_S, self.flush)
         return index
 
