@@ -42,8 +42,8 @@ $(BIN)/uv:
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check 'uv==0.13.8'
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(BIN)/uv
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps -e .
+	VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/uv pip install --quiet --no-deps -e .
 	@touch $@
 
 UV_LOCK = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
@@ -69,7 +69,7 @@ counterparts: $(OLDER)/.ready $(CLIENTS)/node_modules/.ready ## The servers and 
 
 $(OLDER)/.ready: $(CLIENTS)/mcp1.lock | $(VENV)/.ready
 	test -x $(OLDER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(OLDER)
-	VIRTUAL_ENV=$(abspath $(OLDER)) $(BIN)/uv pip sync --quiet --require-hashes $(CLIENTS)/mcp1.lock
+	VIRTUAL_ENV="$(abspath $(OLDER))" $(BIN)/uv pip sync --quiet --require-hashes $(CLIENTS)/mcp1.lock
 	@touch $@
 
 # No install scripts: none of these packages needs one, and a script would run before anybody read it.
@@ -87,8 +87,8 @@ wheel: venv ## The wheel to install elsewhere, its hot modules compiled (needs a
 $(COMPILED)/.ready: $(VENV)/.ready hatch_build.py $(shell find src -name '*.py')
 	$(MAKE) --no-print-directory wheel
 	test -x $(COMPILED)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(COMPILED)
-	VIRTUAL_ENV=$(abspath $(COMPILED)) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	VIRTUAL_ENV=$(abspath $(COMPILED)) $(BIN)/uv pip install --quiet --no-deps --reinstall dist/*.whl
+	VIRTUAL_ENV="$(abspath $(COMPILED))" $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV="$(abspath $(COMPILED))" $(BIN)/uv pip install --quiet --no-deps --reinstall dist/*.whl
 	@touch $@
 
 test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as the wheel has it
