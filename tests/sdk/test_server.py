@@ -232,9 +232,20 @@ async def test_a_tool_error_is_told_and_every_other_fault_is_only_logged(caplog:
     def leaves() -> str:
         raise SystemExit(3)
 
+    @server.tool()
+    async def leaves_the_loop() -> str:
+        raise SystemExit(3)
+
+    @server.tool()
+    async def awaits_what_was_cancelled() -> str:
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+        return "never"
+
     async with Client(server) as client:
         assert ((await client.call("told")).text, (await client.call("told")).is_error) == ("no such city", True)
-        for tool in ("broken", "leaves"):
+        for tool in ("broken", "leaves", "leaves_the_loop", "awaits_what_was_cancelled"):
             answer = await client.call(tool)
             assert answer.is_error
             assert f"server: tool {tool!r} failed" in answer.text

@@ -1,5 +1,6 @@
 """The things a server serves: a tool, a resource, a prompt, a completion, each a function with what is shown of it."""
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,8 +40,21 @@ class Function:
         if self._context is not None:
             arguments[self._context] = context
         if self._waits:
-            return self._function(**arguments)
+            return _contained(self._function(**arguments))
         return threads.run(partial(self._function, **arguments))
+
+
+async def _contained(work: Awaitable[Any]) -> Any:
+    """What `work` gives. Its own end is a fault of this call: neither the end of the server, nor that of who waits for it."""
+    try:
+        return await work
+    except SystemExit as exc:
+        raise RuntimeError(repr(exc)) from exc
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("something it waited for was cancelled") from exc
 
 
 class Tool:
