@@ -10,6 +10,7 @@ from urllib.parse import unquote
 __all__ = ["UriTemplate"]
 
 _EXPRESSION = re.compile(r"\{([^{}]*)\}")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _VARIABLE = re.compile(r"(\+?)([A-Za-z_]\w*)$")
 
 
@@ -62,5 +63,8 @@ def _decoded(raw: str, many: bool) -> str | None:
     value = unquote(raw)
     segments = value.replace("\\", "/").split("/")
     if "\0" in value or ".." in segments or (len(segments) > 1 and not many):
+        return None
+    # Put behind a folder, an absolute path would take the place of that folder.
+    if segments[0] == "" or _DRIVE.match(value):
         return None
     return value
