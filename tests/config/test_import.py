@@ -1,6 +1,7 @@
 """Clients' files, as their documentation shows them, taken over; what cannot be is refused with its place and the remedy."""
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -404,6 +405,58 @@ def test_scripts_are_pinned_however_they_are_run(home: Home) -> None:
     )
     scripts = {name: sorted(Path(path).name for path in pin.scripts) for name, pin in made.pins.items()}
     assert scripts == {"a": ["server.ts"], "b": ["run"], "c": []}
+
+
+def test_scripts_behind_other_programs_and_on_a_path_of_their_own_are_pinned(home: Home) -> None:
+    for name in ("run", "own/start"):
+        (home.folder / name).parent.mkdir(exist_ok=True)
+        (home.folder / name).write_text("#!/bin/sh\n")
+        (home.folder / name).chmod(0o755)
+    made = home.plan(
+        home.servers(
+            a={"command": "npx", "args": ["-n", "./run"]},
+            b={"command": "start", "env": {"PATH": f"{home.folder}/own"}},
+        )
+    )
+    scripts = {name: sorted(Path(path).name for path in pin.scripts) for name, pin in made.pins.items()}
+    assert scripts == {"a": ["run"], "b": ["start"]}
+
+
+def test_what_is_no_file_is_not_waited_for(home: Home) -> None:
+    pipe = home.folder / "pipe"
+    os.mkfifo(pipe, 0o755)
+    assert home.plan(home.servers(it={"command": "./pipe"})).pins["it"].scripts == {}
+    for path, why in (("pipe", "no file"), ("/dev/zero", "no file"), ("a\0b", "null byte")):
+        with pytest.raises(CannotImport, match=f"envFile: .* cannot be read: .*{why}"):
+            home.plan(home.servers(it={"command": "npx", "envFile": path}))
+
+
+def test_credentials_beside_variables_and_as_their_defaults_are_kept_apart(home: Home) -> None:
+    entry = {
+        "command": "npx",
+        "args": ["--db=postgres://u:hunter2@${HOST_X:-h}/db", "--key", "${KEY_X:-ghp_aaaaaaaaaaaaaaaa}"],
+        "env": {"GITHUB_TOKEN": "${GITHUB_TOKEN:-ghp_bbbbbbbbbbbbbbbb}", "A": "ghp_cccccccccccccccc ${HOST_X:-h}"},
+    }
+    home.env["GITHUB_TOKEN"] = "ghp_of_the_environment"
+    source = home.servers(it=entry)
+    made = home.take(source)
+    assert made.servers[0].secrets == {
+        "IT_ARGUMENT": "hunter2",
+        "KEY_X": "ghp_aaaaaaaaaaaaaaaa",
+        "IT_A": "ghp_cccccccccccccccc",
+    }
+    written = yaml.safe_load(home.config.read_text())["upstreams"]["it"]
+    assert written["command"] == ["npx", "--db=postgres://u:${IT_ARGUMENT}@${HOST_X:-h}/db", "--key", "${KEY_X}"]
+    assert written["env"] == {"GITHUB_TOKEN": "${GITHUB_TOKEN}", "A": "${IT_A} ${HOST_X:-h}"}
+    assert "has it already" in home.plan(source).left[0].why
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("1" * 5000, "a number is longer"), ('"\\ud800"', "text holds half of a character")]
+)
+def test_values_that_cannot_be_held_are_refused_with_their_line(home: Home, value: str, said: str) -> None:
+    text = '{"mcpServers": {"it": {"command": "npx",\n "env": {"TOKEN": VALUE}}}}'.replace("VALUE", value)
+    assert f".mcp.json:2: is not JSON: {said}" in home.fault(home.file(text))
 
 
 def test_a_folder_that_a_variable_names_is_agreed_to_by_name(home: Home) -> None:

@@ -6,7 +6,9 @@ each script it names. Not pinned: what a program loads by itself, and what a pac
 """
 
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -165,15 +167,26 @@ def _differences(before: Pinned, now: Pinned) -> Iterator[str]:
 def _scripts(upstream: UpstreamConfig, cwd: Path) -> Iterator[Path]:
     """The program itself if it is a script, the code among its arguments, and an interpreter's first file."""
     program = upstream.command[0]
-    # What is found on PATH belongs to the system and changes with its updates.
+    # What is found on our PATH belongs to the system and changes with its updates; a PATH of its own may lead anywhere.
+    if "/" not in program and "PATH" in upstream.env:
+        program = _on_path(program, upstream.env["PATH"], cwd) or program
     if "/" in program and _has_shebang(cwd / program):
         yield cwd / program
     takes_code = _INTERPRETERS.fullmatch(Path(program).name.removesuffix(".exe")) is not None
     for word in upstream.command[1:]:
         file = cwd / word
-        if not word.startswith("-") and (takes_code or _CODE.fullmatch(file.suffix)) and _is_file(file):
+        if word.startswith("-") or not _is_file(file):
+            continue
+        # The last is for `env`, `nice` and the like, which start what they are given.
+        if takes_code or _CODE.fullmatch(file.suffix) or ("/" in word and _has_shebang(file)):
             yield file
             takes_code = False
+
+
+def _on_path(program: str, path: str, cwd: Path) -> str | None:
+    """Where a command looked for in its own PATH is found, whose relative folders begin at `cwd`."""
+    folders = os.pathsep.join(str(cwd / folder) for folder in path.split(os.pathsep))
+    return shutil.which(program, path=folders)
 
 
 def _is_file(path: Path) -> bool:
@@ -184,6 +197,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _has_shebang(path: Path) -> bool:
+    # To open what is no file (a pipe) may wait for ever.
+    if not _is_file(path):
+        return False
     try:
         with path.open("rb") as file:
             return file.read(2) == _SHEBANG

@@ -4,7 +4,7 @@ A guess that is wrong costs nothing: the value lies in a file instead of in the 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ _SCHEME = re.compile(r"((Bearer|Basic|Token|ApiKey|token) +)(\S.*)")
 _FLAG = re.compile(r"(-{0,2}([A-Za-z0-9][A-Za-z0-9_-]*)=)(.*)", re.DOTALL)
 _HEADER = re.compile(r"(([A-Za-z][A-Za-z0-9-]*): ?)(?!//)(.*)", re.DOTALL)
 _QUERY = re.compile(r"([?&;]([A-Za-z0-9_.-]+)=)([^&#]+)")
+_PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
+_REFERENCE = re.compile(r"\$\$\{|\$\{[^{}]*\}")
 _TAME = re.compile(r"(?i)(true|false|yes|no|none|null|[0-9]{1,5}|)")
 
 
@@ -41,6 +43,16 @@ def _has_password(value: str) -> bool:
         return bool(urlsplit(value).password)
     except ValueError:
         return False
+
+
+def _literals(text: str) -> Iterator[tuple[int, int]]:
+    """Where in `text` no variable stands."""
+    at = 0
+    for match in _REFERENCE.finditer(text):
+        if match[0] != "$${":
+            yield at, match.start()
+            at = match.end()
+    yield at, len(text)
 
 
 def separated(entry: Entry, prefix: str, taken: Iterable[str]) -> tuple[Entry, dict[str, str]]:
@@ -73,8 +85,40 @@ class _Moving:
 
     def value(self, name: str, text: Text) -> Text:
         """A value given under `name`: a variable of the environment, a header, an argument."""
-        part = None if text.wanted else _secret_part(name, text.text, text.is_secret)
+        if text.wanted:
+            return self._beside(name, text)
+        part = _secret_part(name, text.text, text.is_secret)
         return text if part is None else self._variable(part.name, text, part.before, part.secret, "")
+
+    def _beside(self, name: str, text: Text) -> Text:
+        """A value with variables: of what is written beside them, and as their defaults, only what is a credential."""
+        for wanted in text.wanted:
+            if wanted.default is not None and (
+                looks_secret(wanted.name, wanted.default) or looks_secret(name, wanted.default)
+            ):
+                text = self._without_default(text, wanted, wanted.default)
+        for start, end in reversed(list(_literals(text.text))):
+            part = text.text[start:end]
+            at = (
+                found.span(1) if (found := _PASSWORD.search(part)) else (found := _SHAPES.search(part)) and found.span()
+            )
+            if at:
+                before, after = text.text[: start + at[0]], text.text[start + at[1] :]
+                text = self._variable(name, text, before, part[at[0] : at[1]], after)
+        return text
+
+    def _without_default(self, text: Text, wanted: Wanted, default: str) -> Text:
+        """A default that is a credential becomes the value of its variable, unless that has one."""
+        if wanted.name not in self._taken:
+            self._taken.add(wanted.name)
+            self.moved[wanted.name] = default
+        plain = Wanted(wanted.name, is_secret=True)
+        return Text(
+            text.text.replace(f"${{{wanted.name}:-{default}}}", f"${{{wanted.name}}}"),
+            text.line,
+            tuple(plain if one == wanted else one for one in text.wanted),
+            is_secret=True,
+        )
 
     def words(self, command: tuple[Text, ...]) -> tuple[Text, ...]:
         """The command; an argument is named by the option before it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..problem import Place, Problem, shown
+from ..regular import read_regular
 from .dotenv import NotDotenv, dotenv
 from .entry import Entry, Text
 from .formats import Client
@@ -13,6 +14,7 @@ from .variables import Context, Untranslatable, literal, translated
 
 __all__ = ["Fields", "one_server"]
 
+_MAX_ENV_BYTES = 1024 * 1024
 _TYPES = {
     "stdio": "command",
     "http": "url",
@@ -198,12 +200,12 @@ def _from_file(fields: Fields) -> dict[str, Text]:
         return {}
     file = (fields.context.project or fields.file.parent) / path.text.replace("$${", "${")
     try:
-        found = dotenv(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
-        fields.problem(("envFile",), f"{file} cannot be read: {exc}", "remove the key, or make the file")
-        return {}
+        found = dotenv(read_regular(file, _MAX_ENV_BYTES).decode())
     except NotDotenv as exc:
         fields.problem(("envFile",), f"{file}:{exc.line}: {exc}", "write NAME=value, one a line")
+        return {}
+    except (OSError, ValueError) as exc:
+        fields.problem(("envFile",), f"{file} cannot be read: {exc}", "remove the key, or make the file")
         return {}
     fields.notes.append(f"{len(found)} variables are taken from {file} as they are now")
     return {name: Text(literal(value), fields.line("envFile")) for name, value in found.items()}

@@ -15,6 +15,7 @@ __all__ = ["Document", "NotJson", "read", "with_item", "with_member"]
 _MAX_DEPTH = 32
 _SKIPPED = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 
@@ -129,6 +130,8 @@ class _Reader:
             value, self._at = _DECODER.raw_decode(self._text, self._at)
         except json.JSONDecodeError as exc:
             raise NotJson(exc.msg, exc.lineno) from None
+        if _SURROGATE.search(value):
+            self._fail("text holds half of a character, which no file can hold")
         return value
 
     def _plain(self) -> Any:
@@ -139,8 +142,12 @@ class _Reader:
         match = _NUMBER.match(self._text, self._at)
         if match is None:
             self._fail("a value is missing")
+        try:
+            value = json.loads(match[0])
+        except ValueError:
+            self._fail("a number is longer than can be read")
         self._at = match.end()
-        return json.loads(match[0])
+        return value
 
 
 def with_member(text: str, place: tuple[str, ...], value: Any) -> str:
