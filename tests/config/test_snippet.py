@@ -140,3 +140,21 @@ def test_a_block_of_continue_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert one.file == tmp_path / ".continue" / "mcpServers" / "douane.yaml"
     write(one, one.file, holds_token=False)
     valid("continue", one.file.read_text())
+
+
+@pytest.mark.parametrize(
+    "text", ["models:\n- name: x\n", "name: mine\nmcpServers:\n- name: douane\n- name: other\n", "- x\n", "{"]
+)
+def test_a_file_of_continue_that_holds_something_else_is_left_alone(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.yaml: holds something else"):
+        write(made(Target.continue_, URL), file, holds_token=False)
+    assert file.read_text() == text
+
+
+def test_a_block_of_continue_is_written_anew_with_another_door(tmp_path: Path) -> None:
+    file = tmp_path / "douane.yaml"
+    for door in (COMMAND, URL):
+        write(made(Target.continue_, door), file, holds_token=False)
+        assert file.read_text() == made(Target.continue_, door).text

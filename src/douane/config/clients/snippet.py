@@ -19,12 +19,14 @@ import yaml
 from ...auth.first_token import TokenUnusable, read_token
 from ..model import Listen
 from ..problem import ConfigError, Problem
+from ..regular import read_regular
 from ..replace import replace_file
 from . import jsonc
 
 __all__ = ["Door", "NoSuchDoor", "Snippet", "Target", "TokenUnusable", "by_url", "snippet", "write"]
 
 TOKEN_VARIABLE = "DOUANE_TOKEN"
+_MAX_BYTES = 8 * 1024 * 1024
 _INPUT = {"type": "promptString", "id": "douane-token", "description": "The token of Douane", "password": True}
 
 
@@ -194,13 +196,29 @@ def _remark(target: Target, door: Door) -> str:
 def write(made: Snippet, file: Path, *, holds_token: bool) -> None:
     """Put the entry into `file` and keep everything else in it. Raises ConfigError, OSError."""
     try:
-        text = file.read_bytes().decode("utf-8-sig") if file.exists() and made.place is not None else "{}"
-        text = _within(text if text.strip() else "{}", made)
+        present = read_regular(file, _MAX_BYTES).decode("utf-8-sig") if file.exists() else ""
+        if made.place is None and present.strip() and not _is_such_block(present, made):
+            remedy = "name a file of its own, or remove this one"
+            raise ConfigError(file, [Problem("", 0, "holds something else than this entry", remedy)])
+        text = _within(present if present.strip() else "{}", made)
     except jsonc.NotJson as exc:
         raise ConfigError(file, [Problem("", exc.line, f"cannot be added to: {exc}", "mend it first")]) from None
     except UnicodeDecodeError as exc:
         raise ConfigError(file, [Problem("", 0, f"cannot be read: {exc}")]) from None
     replace_file(file, text if text.endswith("\n") else text + "\n", 0o600 if holds_token else None)
+
+
+def _is_such_block(text: str, made: Snippet) -> bool:
+    """Whether a file has but the server that would be written, however it is reached: what we may write anew."""
+    try:
+        held = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return False
+    if not isinstance(held, dict) or held.keys() != made.entry.keys():
+        return False
+    servers = held["mcpServers"]
+    names = [one.get("name") for one in servers if isinstance(one, dict)] if isinstance(servers, list) else []
+    return names == [one["name"] for one in made.entry["mcpServers"]] and len(servers) == len(names)
 
 
 def _within(text: str, made: Snippet) -> str:
