@@ -78,9 +78,9 @@ def test_what_clients_document_is_taken_over_as_it_stands_beside_it(home: Home, 
         ({"type": "ws", "url": "wss://x"}, "mcpServers.it.type: the transport 'ws' is not known; stdio and http are"),
         ({"type": "http", "command": "npx"}, "mcpServers.it.type: is 'http', and the server has a command"),
         ({"command": ""}, "mcpServers.it.command: the program has no name"),
-        ({"url": "ftp://x"}, "upstreams.it.url: needs http:// or https:// and a host"),
-        ({"url": "https://ann:pw@x/"}, "upstreams.it.url: holds credentials"),
-        ({"url": "https://x", "headers": {"Host": "y"}}, "upstreams.it.headers.Host: the gateway itself writes this"),
+        ({"url": "ftp://x"}, "it.url: needs http:// or https:// and a host"),
+        ({"url": "https://ann:pw@x/"}, "it.url: holds credentials"),
+        ({"url": "https://x", "headers": {"Host": "y"}}, "it.headers.Host: the gateway itself writes this"),
         ({"url": "https://x", "headersHelper": "sh"}, "headersHelper: runs a command for each header"),
         ({"command": "npx", "envFile": "none.env"}, "none.env cannot be read"),
         ("npx", "mcpServers.it: must be an object"),
@@ -429,6 +429,14 @@ def test_what_is_no_file_is_not_waited_for(home: Home) -> None:
     for path, why in (("pipe", "no file"), ("/dev/zero", "no file"), ("a\0b", "null byte")):
         with pytest.raises(CannotImport, match=f"envFile: .* cannot be read: .*{why}"):
             home.plan(home.servers(it={"command": "npx", "envFile": path}))
+
+
+def test_what_our_own_checks_refuse_is_named_in_the_clients_file(home: Home) -> None:
+    text = '{"mcpServers": {\n "GitHub MCP": {"command": "npx", "args": ["a\\u0000b"]},\n "b": {"url": "http://[::1"}}}'
+    assert home.fault(home.file(text)).splitlines() == [
+        ".mcp.json:2: GitHub MCP.command[1]: holds a NUL character",
+        ".mcp.json:3: b.url: is no URL; write https://host[:port]/path",
+    ]
 
 
 def test_credentials_beside_variables_and_as_their_defaults_are_kept_apart(home: Home) -> None:

@@ -1,5 +1,6 @@
 """`douane`: the verbs. Each lives in a module of its name, which is imported when it is the one that was asked for."""
 
+import re
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -14,6 +15,8 @@ __all__ = ["build", "main"]
 _PLAIN = ("up", "stdio", "call", "allow", "consent", "snippet", "export", "doctor", "dev")
 _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{name}_") for name in ("list", "import")}
 """Verb → module and function."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes that are not UTF-8."""
 _GROUPS = ("config", "audit")
 _ORDER = (
     *("up", "stdio", "list", "call", "allow", "import", "consent", "snippet", "export"),
@@ -61,6 +64,11 @@ def main() -> None:
     except Fault as fault:
         report(fault)
         sys.exit(fault.code)
+    except UnicodeEncodeError:
+        if not any(_HALF.search(word) for word in sys.argv):
+            raise
+        report(Fault(2, "an argument is not UTF-8, and so cannot be sent or written down"))
+        sys.exit(2)
     except BrokenPipeError:
         # Whoever read our output has gone (`douane list | head`): nothing is left to say.
         sys.stderr.close()

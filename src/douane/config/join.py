@@ -5,6 +5,7 @@ same moment start one: the second finds the data in use and joins the first.
 """
 
 import asyncio
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,10 @@ async def _connected(paths: Paths, config: Path | None) -> Link:
 def _told_apart(serving: Serving | None, paths: Paths, config: Path) -> str:
     runs, joins = "does not say which configuration it serves", ""
     if serving is not None:
-        runs, joins = f"serves {serving.config}", f"--config {serving.config} joins it; for the other, "
+        runs, joins = (
+            f"serves {serving.config}",
+            f"--config {shlex.quote(str(serving.config))} joins it; for the other, ",
+        )
     return (
         f"the gateway that runs in this home {runs}, and {config.resolve()} was asked for. To go on: {joins}stop that"
         f" gateway first, or set DOUANE_HOME, so that each has a home of its own (this one's data: {paths.data_dir})"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...transports.command import INHERITED
 from ..consent import Consent, Pinned, agree, pinned
 from ..paths import Paths
-from ..problem import ConfigError
+from ..problem import ConfigError, Problem, shown
 from ..replace import replace_file
 from ..secret_files import write_secret
 from .formats import Source
@@ -52,13 +52,22 @@ def planned(
         added = {server.name: server.settings for server in servers}
         text, upstreams = with_upstreams(config, added, env)
     except ConfigError as exc:
-        raise CannotImport(str(exc)) from None
+        raise CannotImport("\n".join(_said(problem, config, servers) for problem in exc.problems)) from None
     pins = {
         server.name: pinned(server.settings, upstreams[server.name], config.parent)
         for server in servers
         if server.entry.command
     }
     return Plan(config, servers, tuple(work.left), text, before, pins)
+
+
+def _said(problem: Problem, config: Path, servers: Iterable[Planned]) -> str:
+    """The problem, where it can be mended: what a client's file says is in no line of ours yet."""
+    for server in servers:
+        own, entry = shown(("upstreams", server.name)), server.entry
+        if problem.where.startswith((f"{own}.", f"{own}[")) or problem.where == own:
+            return problem._replace(where=entry.name + problem.where[len(own) :], line=entry.line).said(entry.file)
+    return problem.said(config)
 
 
 def done(plan: Plan, paths: Paths, who: str) -> list[Path]:
