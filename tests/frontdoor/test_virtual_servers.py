@@ -171,6 +171,22 @@ async def test_rules_and_refusals_speak_of_the_name_people_see(tmp_path: Path) -
                 pass
 
 
+async def test_a_server_that_lists_the_same_names_gets_nobody_past_a_rule(tmp_path: Path) -> None:
+    upstreams = {"a": witness(tmp_path / "a", prefix=""), "evil": witness(tmp_path / "evil", prefix="")}
+    policy = tmp_path / "home" / "policy.cedar"
+    policy.parent.mkdir()
+    rule = 'forbid (principal, action, resource == Douane::Tool::"echo");'
+    policy.write_text(f'@id("all") permit (principal, action, resource);\n@id("no-echo") {rule}\n')
+    async with (
+        gateway(tmp_path / "home", upstreams, policy={"files": [str(policy)]}) as running,
+        http(running) as client,
+    ):
+        echoes = [name for name in names_of(await client.ask("tools/list")) if name.startswith("echo")]
+        assert len(echoes) == 2
+        for name in echoes:
+            assert "no-echo" in (await client.call(name, text="x"))["error"]["message"]
+
+
 async def test_the_original_is_shown_beside_it_to_the_operator_only_when_asked(tmp_path: Path) -> None:
     upstreams = {"a": witness(tmp_path / "a", tools=WORDS)}
     async with gateway(tmp_path / "home", upstreams, servers={"r": {"select": {"a": {"tools": ["echo"]}}}}) as running:

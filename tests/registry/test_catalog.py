@@ -47,6 +47,8 @@ def test_what_two_would_show_under_one_name_is_shown_by_both_under_names_of_thei
     found = catalog.find("tools", "read_13ae734a")
     assert found is not None
     assert (found.upstream, found.name, found.definition) == ("notes", "read", {"name": "read_13ae734a"})
+    assert catalog.plain("tools", "read_13ae734a", "read") == "read"
+    assert catalog.plain("tools", "own", "own") is None
     assert catalog.missing == {}
 
 
@@ -117,6 +119,8 @@ def test_a_uri_that_two_have_is_read_behind_the_name_of_each() -> None:
         "file:///b": "third",
     }
     assert (catalog.reader_of("file:///a"), catalog.reader_of("file:///c")) == (None, None)
+    assert catalog.plain("resources", "douane+notes:file:///a", "file:///a") == "file:///a"
+    assert catalog.plain("resources", "file:///b", "file:///b") is None
     assert catalog.readings("file:///a")[:2] == ["douane+files:file:///a", "douane+notes:file:///a"]
     assert catalog.readings("file:///b") == ["douane+files:file:///b", "douane+notes:file:///b"]
 

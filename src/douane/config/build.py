@@ -188,7 +188,7 @@ def _gateway(
     )
 
     recording = record.make(log, keep_results=config.audit.keep_results)
-    judging = policy.make(rules, marks)
+    judging = policy.make(rules, marks, plain=catalog.plain)
 
     def front(lists: Lists, absent: resolve.Absent) -> Sequence[Interceptor]:
         return recording, resolve.make(lists, absent), judging

@@ -35,6 +35,14 @@ class Catalog(Lists):
         self._rebuild()
         return lists
 
+    def plain(self, kind: Kind, shown: str, own: str) -> str | None:
+        """What something would be shown as if no other upstream had that name; None: as it is shown."""
+        if kind == "resources":
+            # A URI is shown as it is, unless two have it.
+            return own if own != shown else None
+        found = self.find(kind, shown)
+        return found.plain or None if found is not None else None
+
     def publish(self, upstream: str, items: Sequence[Item], capabilities: frozenset[str]) -> None:
         """Everything `upstream` offers, in its own order, and what it can do. Replaces what it offered before."""
         self._abilities[upstream] = capabilities

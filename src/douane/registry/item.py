@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..protocol.call import JSON
 from ..protocol.methods import Kind
 
-__all__ = ["KEY", "Item", "digest_of", "shown_as"]
+__all__ = ["KEY", "Item", "digest_of", "told_apart_as"]
 
 KEY: dict[Kind, str] = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
 """The member of a definition that says what the thing is called by."""
@@ -38,11 +38,14 @@ class Item(msgspec.Struct, frozen=True):
     """Of `original`: what the operator rewords does not change it."""
     original: JSON = _NOTHING
     """The definition as the upstream wrote it."""
+    plain: str = ""
+    """What it would be shown as if nobody else had that name; empty: as it is."""
     pinned: bool = False
     """The operator chose `exposed`: in a clash the others give way."""
     hidden: bool = False
     """The operator wants nobody to see it."""
 
 
-def shown_as(item: Item, exposed: str) -> Item:
-    return replace(item, exposed=exposed, definition={**item.definition, KEY[item.kind]: exposed})
+def told_apart_as(item: Item, exposed: str) -> Item:
+    definition = {**item.definition, KEY[item.kind]: exposed}
+    return replace(item, exposed=exposed, definition=definition, plain=item.exposed)

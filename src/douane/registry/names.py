@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ..protocol.methods import Kind
-from .item import KEY, Item, shown_as
+from .item import KEY, Item, told_apart_as
 
 __all__ = ["MAX_NAME", "Clashes", "exposed", "told_apart"]
 
@@ -48,7 +48,7 @@ def told_apart(items: Sequence[Item]) -> tuple[list[Item], Clashes]:
         # Again: what has just moved may have met a name that somebody chose for that. None moves twice.
         moved |= yielding
         for at in yielding:
-            named[at] = shown_as(items[at], _own(items[at]))
+            named[at] = told_apart_as(items[at], _own(items[at]))
 
 
 def _clashing(items: Sequence[Item]) -> dict[tuple[Kind, str], list[int]]:

@@ -48,15 +48,15 @@ class Naming:
         words = {"title": said.title, "description": said.description}
         definition: dict[str, Any] = {**cleaned, KEY[kind]: shown, **{k: v for k, v in words.items() if v is not None}}
         return Item(
-            kind,
-            self.upstream,
-            own,
-            shown,
-            definition,
-            digest_of(original),
-            original,
-            said.shown_as == shown,
-            said.hide,
+            kind=kind,
+            upstream=self.upstream,
+            name=own,
+            exposed=shown,
+            definition=definition,
+            digest=digest_of(original),
+            original=original,
+            pinned=said.shown_as is not None,
+            hidden=said.hide,
         )
 
     def own_of(self, kind: Kind, shown: str) -> str | None:
