@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +25,7 @@ from gateway_clients import (
     stdio,
     text_of,
 )
-from gateway_world import BOUND_S, Gateway, gateway, hostile, until, witness
+from gateway_world import BOUND_S, Gateway, World, gateway, hostile, until, witness
 
 READING = {"select": {"a": {"tools": ["ech*", "release"]}}}
 WORDS = {"echo": {"as": "say", "title": "Say", "description": "Says it again."}, "wait": {"hide": True}}
@@ -221,3 +223,33 @@ async def test_what_is_about_nothing_is_said_at_the_start_with_its_line_and_the_
         ):
             assert await until(lambda part=part: part in "\n".join(running.log)), (part, log)
         assert "tools[0]" not in "\n".join(running.log)
+
+
+async def test_the_command_line_calls_exports_and_points_clients_at_a_virtual_server(tmp_path: Path) -> None:
+    async with world(tmp_path, reading=READING) as running:
+        run = running.world.run
+        assert (await run("call", "a_echo", "text=hi", "--server", "reading")).out == "hi\n"
+        refused = await run("call", "b_echo", "text=hi", "--server", "reading")
+        assert (refused.code, "unknown tool 'b_echo'" in refused.err) == (1, True)
+        exported = json.loads((await run("export", "--format", "openai", "--server", "reading")).out)
+        assert list(exported["names"].values()) == ["a_echo", "a_release"]
+        entry = json.loads((await run("snippet", "generic", "--json", "--server", "reading")).out)["entry"]
+        assert entry["args"][-4:] == ["--config", str(running.world.config), "--server", "reading"]
+        entry = json.loads((await run("snippet", "generic", "--json", "--url", "--server", "reading")).out)["entry"]
+        assert entry["url"].endswith("/mcp/reading")
+        unknown = await run("snippet", "generic", "--server", "raeding")
+        assert (unknown.code, "known there: reading" in unknown.err) == (2, True)
+        gone = await run("list", "--server", "raeding")
+        assert (gone.code, "it was started with: reading" in gone.err) == (4, True)
+
+
+async def test_stdio_starts_the_gateway_whose_virtual_server_it_joins(tmp_path: Path) -> None:
+    home = World(tmp_path, {"a": witness(tmp_path / "a")}, servers={"reading": READING}, listen={"port": 0})
+    try:
+        async with stdio(home, "--server", "reading") as line:
+            assert names_of(await line.ask("tools/list")) == ["a_echo", "a_release"]
+    finally:
+        for process in home.processes():
+            if " up " in process:
+                os.kill(int(process.split()[0]), signal.SIGTERM)
+    assert await home.empty(5.0), home.processes()
