@@ -107,6 +107,9 @@ def of_servers(config: Config) -> Iterator[Told]:
             yield at, "a name is 1 to 24 of a-z, 0-9 and -, a letter first", "it is served at /mcp/name"
         if not server.select:
             yield at, "selects nothing", "name an upstream below `select`, as in select: {git: {tools: [git_log]}}"
+        for key in ("users", "groups", "clients"):
+            if "" in getattr(server, key):
+                yield (*at, key), "holds an empty name, which would be everybody that has none", "remove it"
         for upstream, selected in server.select.items():
             if upstream not in config.upstreams:
                 yield (*at, "select", upstream), "is no upstream", _near(upstream, config.upstreams)
