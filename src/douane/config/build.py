@@ -255,8 +255,7 @@ async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: 
 
 
 async def _close(sockets: Sequence[UnixServer]) -> None:
-    for unix in sockets:
-        await unix.aclose()
+    await asyncio.gather(*(unix.aclose() for unix in sockets))
 
 
 def _any_port(host: str) -> socket.socket:

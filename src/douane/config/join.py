@@ -55,7 +55,7 @@ async def joined(paths: Paths, config: Path | None, server: str | None = None) -
         serving = said(paths)
         known = ", ".join(serving.servers if serving is not None else ()) or "none"
         raise CannotJoin(
-            f"the gateway that runs here has no virtual server {server!r}; it was started with: {known}"
+            f"the gateway that runs here has no virtual server {server!r} for you; it was started with: {known}"
         ) from None
 
 
