@@ -37,7 +37,7 @@ HOT = (
     "protocol.eras.envelope",
     "protocol.eras.stateless",
     "protocol.methods",
-    "registry.catalog",
+    "registry.lists",
     "sdk.http_door",
     "sdk.http_session",
     "sdk.listener",

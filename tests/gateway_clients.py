@@ -133,11 +133,11 @@ async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
         await line.hang_up()
 
 
-async def post(gateway: Gateway, body: Message | bytes, headers: Headers) -> Answer:
+async def post(gateway: Gateway, body: Message | bytes, headers: Headers, path: str = "/mcp") -> Answer:
     """One POST on a connection of its own, answered whole."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with wire(gateway) as line:
-        await line.send("POST", headers, data)
+        await line.send("POST", headers, data, path)
         return await line.answer()
 
 
@@ -162,15 +162,15 @@ async def until_ready(gateway: Gateway, seconds: float = BOUND_S) -> None:
 class HttpClient:
     """A client over HTTP, of the stateless era until `greet` has opened a session."""
 
-    def __init__(self, gateway: Gateway, line: Wire) -> None:
-        self.gateway, self.line = gateway, line
+    def __init__(self, gateway: Gateway, line: Wire, path: str = "/mcp") -> None:
+        self.gateway, self.line, self.path = gateway, line, path
         self.session: str | None = None
         self._token = gateway.token
         self._ids = itertools.count(1)
 
     async def greet(self, revision: str = OLDER) -> Message:
         hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-        await self.line.send("POST", head(self._token), json.dumps(request("initialize", hello)).encode())
+        await self.line.send("POST", head(self._token), json.dumps(request("initialize", hello)).encode(), self.path)
         answer = await self.line.answer()
         self.session = answer.headers["mcp-session-id"]
         assert (await self.note("notifications/initialized")).status == 202
@@ -189,7 +189,7 @@ class HttpClient:
         elif meta:
             params = {**(params or {}), "_meta": meta}
         message = request(method, params, id)
-        await self.line.send("POST", self.headers(message), json.dumps(message).encode())
+        await self.line.send("POST", self.headers(message), json.dumps(message).encode(), self.path)
         return id
 
     async def messages(self) -> AsyncIterator[Message]:
@@ -219,18 +219,18 @@ class HttpClient:
     async def note(self, method: str, params: Message | None = None) -> Answer:
         message = {"jsonrpc": "2.0", "method": method, "params": params or {}}
         headers = self.headers(message) if self.session is not None else head(self._token, message)
-        return await post(self.gateway, message, headers)
+        return await post(self.gateway, message, headers, self.path)
 
 
 @asynccontextmanager
-async def http(gateway: Gateway) -> AsyncIterator[HttpClient]:
+async def http(gateway: Gateway, path: str = "/mcp") -> AsyncIterator[HttpClient]:
     async with wire(gateway) as line:
-        yield HttpClient(gateway, line)
+        yield HttpClient(gateway, line, path)
 
 
 @asynccontextmanager
-async def session(gateway: Gateway) -> AsyncIterator[HttpClient]:
-    async with http(gateway) as client:
+async def session(gateway: Gateway, path: str = "/mcp") -> AsyncIterator[HttpClient]:
+    async with http(gateway, path) as client:
         await client.greet()
         yield client
 
@@ -309,11 +309,11 @@ class LineClient:
 
 
 @asynccontextmanager
-async def stdio(world: World) -> AsyncIterator[LineClient]:
+async def stdio(world: World, *options: str) -> AsyncIterator[LineClient]:
     """Launched as a client does it: joins the running gateway of this world, or starts one."""
     process = await asyncio.create_subprocess_exec(
         BIN / "douane",
-        *("stdio", "--config", str(world.config)),
+        *("stdio", "--config", str(world.config), *options),
         env=world.env,
         cwd=world.home,
         stdin=asyncio.subprocess.PIPE,

@@ -210,7 +210,12 @@ ROWS = (
         (
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",
-            "tests/frontdoor/test_names.py::test_what_two_upstreams_would_show_under_one_name_is_shown_by_neither_and_named",
+            "tests/frontdoor/test_names.py::test_what_two_upstreams_would_show_under_one_name_stays_callable_at_both",
+            "tests/frontdoor/test_virtual_servers.py::test_what_a_virtual_server_does_not_select_is_not_there",
+            "tests/frontdoor/test_virtual_servers.py::test_tools_are_shown_in_the_operators_words_and_called_in_the_servers",
+            "tests/frontdoor/test_virtual_servers.py::test_only_those_whose_list_changed_are_told",
+            "tests/counterparts/test_virtual_servers.py::test_an_official_client_gets_the_selection_and_nothing_else",
+            "tests/counterparts/test_virtual_servers.py::test_a_uri_that_two_servers_have_is_read_at_both",
         ),
     ),
     Row(

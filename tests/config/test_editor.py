@@ -39,6 +39,8 @@ def test_the_example_that_make_run_uses_fits() -> None:
         {"audit": {"keep_results": "${KEEP:-true}"}},
         {"log": {"level": "${LEVEL}"}, "limits": {"max_depth": 32}},
         {"upstreams": {"a": {"url": "https://x", "reach": "private", "deadline_s": 1.5}}},
+        {"upstreams": {"a": {"command": ["b"], "tools": {"t": {"as": "x"}, "u": {"hide": True}}}}},
+        {"servers": {"r": {"select": {"a": {"tools": ["*"]}}, "groups": ["g"]}}},
     ],
 )
 def test_what_is_loaded_fits(more: dict[str, Any]) -> None:
@@ -60,6 +62,10 @@ def test_what_is_loaded_fits(more: dict[str, Any]) -> None:
         {"upstreams": {"a": {"comand": ["b"]}}},
         {"upstreams": {"a": {"command": ["b"], "url": "https://x"}}},
         {"upstreams": {"a": {"reads": {"tools": []}}}},
+        {"upstreams": {"a": {"command": ["b"], "tools": {"t": {"as_": "x"}}}}},
+        {"upstreams": {"a": {"command": ["b"], "resources": {"t": {"as": "x"}}}}},
+        {**MINIMAL, "servers": {"r": {}}},
+        {**MINIMAL, "servers": {"R": {"select": {}}}},
     ],
 )
 def test_what_is_refused_does_not_fit(value: dict[str, Any]) -> None:

@@ -202,6 +202,38 @@ def test_the_example_of_the_documentation_can_be_loaded(tmp_path: Path) -> None:
     assert loaded.config.upstreams["tickets"].headers == {"Authorization": "Bearer t"}
 
 
+def test_the_example_of_virtual_servers_is_the_one_on_its_page_and_can_be_loaded(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (docs / "virtual-servers.md").read_text(), re.DOTALL)
+    assert shown == (docs / "examples" / "virtual_servers.yaml").read_text()
+    assert set(written(tmp_path, shown).config.servers) == {"reading", "release"}
+
+
+def test_explain_says_where_a_name_and_a_virtual_server_come_from(tmp_path: Path) -> None:
+    loaded = written(
+        tmp_path,
+        """
+upstreams:
+  git:
+    command: [a]
+    tools:
+      git_log: {as: history}
+  hub: {command: [b], prefix: h.}
+servers:
+  reading:
+    select:
+      git: {tools: [git_log]}
+""",
+    )
+    rows = {setting: (value, source) for setting, value, source in explain(loaded)}
+    path = loaded.path
+    assert rows["servers.reading"] == ('"/mcp/reading"', f"{path}:9")
+    assert rows["servers.reading.select.git.tools[0]"] == ('"git_log"', f"{path}:11")
+    assert rows["upstreams.git.tools.git_log.as"] == ('"history"', f"{path}:6")
+    assert rows["upstreams.git.prefix"] == ('"git_"', "default")
+    assert rows["upstreams.hub.prefix"] == ('"h."', f"{path}:7")
+
+
 def test_every_setting_stands_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     names = [name for part in schema()["$defs"].values() for name in part["properties"]]

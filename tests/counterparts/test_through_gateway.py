@@ -97,7 +97,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 @asynccontextmanager
 async def before(home: Path, url: str) -> AsyncIterator[Gateway]:
-    """A gateway of its own for a server by URL: what two upstreams show under one URI is shown by neither."""
+    """A gateway of its own for a server by URL: a URI that two upstreams have is shown in another form."""
     world = World(home, {})
     world.config.write_text(json.dumps({"upstreams": {"everything": {"url": url, "reads": ALL}}}))
     running = await world.up()

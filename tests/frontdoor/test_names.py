@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gateway_clients import http, missing_of, names_of, text_of
+from gateway_clients import http, names_of, text_of
 from gateway_world import gateway, witness
 
 LONG = ["n" * 100 + "a", "n" * 100 + "b", "n" * 100]
@@ -29,19 +29,36 @@ async def test_the_same_names_come_back_after_a_restart(tmp_path: Path) -> None:
         assert names_of(await client.ask("tools/list")) == first
 
 
-async def test_what_two_upstreams_would_show_under_one_name_is_shown_by_neither_and_named(tmp_path: Path) -> None:
+async def test_what_two_upstreams_would_show_under_one_name_stays_callable_at_both(tmp_path: Path) -> None:
     upstreams = {
         "a": witness(tmp_path / "a", "only_a", prefix="same_"),
         "b": witness(tmp_path / "b", "only_b", prefix="same_"),
     }
     async with gateway(tmp_path / "home", upstreams) as running, http(running) as client:
-        listed = await client.ask("tools/list")
-        assert set(names_of(listed)) == {"same_only_a", "same_only_b"}
-        assert set(missing_of(listed)) == {"same_echo", "same_wait", "same_release", "same_work"}
-        assert "prefix" in missing_of(listed)["same_echo"]
+        names = names_of(await client.ask("tools/list"))
+        assert len(names) == len(set(names)) == 10
+        echoes = [name for name in names if name.startswith("same_echo")]
+        for name in echoes:
+            assert text_of(await client.call(name, text=name)) == name
+        # Each went to one of them.
+        for echo, upstream in zip(echoes, "ab", strict=True):
+            assert echo.encode() in (tmp_path / upstream).read_bytes()
         assert text_of(await client.call("same_only_a")) == "only_a"
         assert (await client.call("same_echo", text="whose?"))["error"]["code"] == -32602
-        assert b'"echo"' not in (tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes()
+    async with gateway(tmp_path / "home", upstreams) as running, http(running) as client:
+        assert names_of(await client.ask("tools/list")) == names
+
+
+async def test_what_the_operator_named_is_callable_and_the_other_of_that_name_too(tmp_path: Path) -> None:
+    upstreams = {
+        "a": witness(tmp_path / "a", "only_a", tools={"only_a": {"as": "b_only_b"}}),
+        "b": witness(tmp_path / "b", "only_b"),
+    }
+    async with gateway(tmp_path / "home", upstreams) as running, http(running) as client:
+        names = names_of(await client.ask("tools/list"))
+        assert text_of(await client.call("b_only_b")) == "only_a"
+        (other,) = (name for name in names if name.startswith("b_only_b_"))
+        assert text_of(await client.call(other)) == "only_b"
 
 
 async def test_a_prefix_may_be_empty(tmp_path: Path) -> None:

@@ -7,8 +7,16 @@ import pytest
 from peers import BOUND_S, Asked, Json, Server, answers, errors, tool
 
 from douane.gateway.crawl import MAX_ITEMS, crawl
-from douane.registry.catalog import Item, digest_of
+from douane.registry.catalog import Item, Kind, digest_of
+from douane.registry.names import exposed
+from douane.registry.naming import Naming
 from douane.sdk.connect import CannotConnect, open_line
+
+SUM_UP = exposed("files_", "sum up")
+
+
+def item(kind: Kind, own: str, shown: str, definition: Json, original: Json) -> Item:
+    return Item(kind, "files", own, shown, definition, digest_of(original), original)
 
 
 async def crawled(server: Server) -> list[Item]:
@@ -16,7 +24,7 @@ async def crawled(server: Server) -> list[Item]:
         session = await open_line(server.open, client={}, noted=lambda *_: None, patience_s=0.02)
         try:
             deadline_s = asyncio.get_running_loop().time() + BOUND_S
-            return await crawl(session, "files", lambda own: f"files_{own}", deadline_s)
+            return await crawl(session, Naming("files", "files_"), deadline_s)
         finally:
             await session.aclose()
 
@@ -42,10 +50,10 @@ async def test_every_list_it_declares_is_read_and_shown_under_our_names() -> Non
         {"uriTemplate": "file:///{p}"},
     )
     assert await crawled(server) == [
-        Item("tools", "files", "read", "files_read", {**read, "name": "files_read"}, digest_of(read)),
-        Item("prompts", "files", "sum up", "files_sum up", {"name": "files_sum up"}, digest_of(prompt)),
-        Item("resources", "files", "file:///a", "file:///a", uri, digest_of(uri)),
-        Item("resourceTemplates", "files", "file:///{p}", "file:///{p}", template, digest_of(template)),
+        item("tools", "read", "files_read", {**read, "name": "files_read"}, read),
+        item("prompts", "sum up", SUM_UP, {"name": SUM_UP}, prompt),
+        item("resources", "file:///a", "file:///a", uri, uri),
+        item("resourceTemplates", "file:///{p}", "file:///{p}", template, template),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from peers import BOUND_S
 
 from douane.flow.chain import Emit, Handler
-from douane.gateway.app import ABOUT
+from douane.gateway.front import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog

@@ -13,6 +13,7 @@ from douane.gateway.upstream import Times, Upstream
 from douane.protocol.call import Call
 from douane.protocol.outcome import Complete, Failed, Outcome, Refused
 from douane.registry.catalog import Catalog
+from douane.registry.naming import Naming
 from douane.sdk.connect import open_line
 from douane.sdk.session import Noted, Session
 
@@ -39,7 +40,7 @@ class House:
             "files",
             self.open_session,
             catalog=self.catalog,
-            expose=lambda own: f"files_{own}",
+            naming=Naming("files", "files_"),
             starts=asyncio.Semaphore(4),
             times=times,
             stops_when_idle=stops_when_idle,

@@ -10,6 +10,8 @@ from peers import Ears, call
 from douane.gateway.view import View
 from douane.protocol.outcome import Complete, Outcome, Refused
 from douane.registry.catalog import Catalog, Item
+from douane.registry.naming import Naming, Override
+from douane.registry.selection import Selection
 
 
 def catalog(*names: str) -> Catalog:
@@ -144,3 +146,53 @@ async def test_what_is_missing_is_named_and_then_nobody_keeps_the_list() -> None
         "ttlMs": 0,
         "cacheScope": "private",
     }
+
+
+async def test_originals_are_for_whom_they_are_meant_and_only_when_asked_for() -> None:
+    naming = Naming("git", "git_", {"tools": {"log": Override("history"), "reset": Override(hide=True)}})
+    of = Catalog()
+    own = {name: {"name": name, "_meta": {"own": 1}} for name in ("log", "reset")}
+    of.publish("git", [naming.item("tools", name, one, one) for name, one in own.items()], frozenset({"tools"}))
+    asked = call("tools/list", {"_meta": {"douane/original": True}})
+    for_all, for_some = View(of), View(of, sees_originals=lambda principal: principal == asked.principal)
+    plain = (await result(for_all))["tools"]
+    assert plain == [{"name": "history", "_meta": {"own": 1}}]
+    for view, request in (
+        (for_all, asked),
+        (for_some, call("tools/list", {})),
+        (for_some, call("tools/list", _TRUTHY)),
+    ):
+        outcome = await view(request, Ears(request).emit)
+        assert isinstance(outcome, Complete)
+        assert (outcome.result["tools"], "_meta" in outcome.result) == (plain, False)
+    outcome = await for_some(asked, Ears(asked).emit)
+    assert isinstance(outcome, Complete)
+    original = {"upstream": "git", "name": "log", "definition": own["log"]}
+    assert outcome.result["tools"] == [{"name": "history", "_meta": {"own": 1, "douane/original": original}}]
+    assert [one["name"] for one in outcome.result["_meta"]["douane/hidden"]] == ["reset"]
+
+
+_TRUTHY = {"_meta": {"douane/original": 1}}
+
+
+async def test_pages_of_a_selection_are_its_own() -> None:
+    of = Catalog()
+    few = of.select(Selection({"files": {"tools": ("a", "c", "e")}}))
+    offer(of, "files", *"abcde")
+    view, whole = View(few, page_items=2), View(of, page_items=2)
+    first = await result(view)
+    assert [item["name"] for item in first["tools"]] == ["a", "c"]
+    assert [item["name"] for item in (await result(view, first["nextCursor"]))["tools"]] == ["e"]
+    # A change that it does not see leaves its pages, and its cursors, as they are.
+    offer(of, "notes", "n")
+    assert await page(view) == await page(view)
+    assert [item["name"] for item in (await result(view, first["nextCursor"]))["tools"]] == ["e"]
+    assert "n" in str([await result(whole, cursor) for cursor in [None, *await cursors(whole)]])
+
+
+async def cursors(view: View) -> list[str]:
+    found: list[str] = []
+    cursor: object = None
+    while isinstance(cursor := (await result(view, cursor)).get("nextCursor"), str):
+        found.append(cursor)
+    return found

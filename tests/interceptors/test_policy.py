@@ -84,6 +84,37 @@ def test_a_forbid_beats_a_permit_and_is_named() -> None:
     assert outcome.data["rule"] == "never"
 
 
+def test_what_another_server_lists_under_the_same_name_does_not_get_past_a_rule_that_forbids_it() -> None:
+    text = ALL + '@id("no-convert") forbid(principal, action, resource == Douane::Tool::"same_convert");'
+    loaded = rules(text)
+    told_apart = make(lambda: loaded, MARKS, plain=lambda kind, shown, own: f"same_{own}")
+    outcome = said(told_apart, call("convert"))
+    assert isinstance(outcome, Refused)
+    assert 'forbidden by rule "no-convert"' in outcome.reason
+    asked = call("other")
+    assert said(told_apart, asked) is asked
+
+
+def test_a_permit_for_a_name_that_two_have_is_for_neither() -> None:
+    loaded = rules('permit(principal, action, resource == Douane::Tool::"same_convert");')
+    outcome = said(make(lambda: loaded, MARKS, plain=lambda kind, shown, own: "same_convert"), call("convert"))
+    assert isinstance(outcome, Refused)
+    assert "no rule permits it" in outcome.reason
+
+
+def test_a_rule_about_arguments_forbids_under_either_name() -> None:
+    text = (
+        ALL
+        + """@id("no-etc") forbid(principal, action == Douane::Action::"call", resource == Douane::Tool::"same_read")
+        when { context.arguments has path && context.arguments.path like "/etc/*" };"""
+    )
+    loaded = rules(text)
+    told_apart = make(lambda: loaded, MARKS, plain=lambda kind, shown, own: "same_read")
+    assert isinstance(said(told_apart, call("read", arguments={"path": "/etc/x"})), Refused)
+    asked = call("read", arguments={"path": "/srv/x"})
+    assert said(told_apart, asked) is asked
+
+
 def test_a_group_is_permitted_and_others_are_not() -> None:
     text = 'permit(principal in Douane::Group::"dev", action, resource);'
     assert allowed(text, call())

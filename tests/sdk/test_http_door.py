@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from douane.flow.chain import Emit
-from douane.gateway.app import ABOUT
+from douane.gateway.front import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Outcome
 from douane.registry.catalog import Catalog

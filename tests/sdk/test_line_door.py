@@ -10,7 +10,7 @@ import pytest
 from peers import ANNA, BOUND_S, ENVELOPE, OLDER, Json
 
 from douane.flow.chain import Emit
-from douane.gateway.app import ABOUT
+from douane.gateway.front import ABOUT
 from douane.protocol.call import Call, Event
 from douane.protocol.outcome import Complete, Outcome, Refused
 from douane.registry.catalog import Catalog, Item

@@ -11,7 +11,7 @@ from ..config.join import client
 from ..protocol.call import JSON, Event
 from ..sdk.client import ServerError
 from .faults import Fault
-from .options import AsJson, ConfigOption
+from .options import AsJson, ConfigOption, ServerOption
 from .place import config_path, paths
 from .reach import reaching
 
@@ -31,6 +31,7 @@ def call(
         typer.Option("--arguments", help="All arguments as one JSON object; - reads it from standard input."),
     ] = None,
     deadline_s: Annotated[float, typer.Option(help="How long to wait.")] = 60.0,
+    server: ServerOption = None,
     as_json: AsJson = False,
     config: ConfigOption = None,
 ) -> None:
@@ -38,7 +39,7 @@ def call(
     given = _arguments(arguments or [], arguments_json)
     try:
         with reaching():
-            result = asyncio.run(_call(tool, given, deadline_s, config))
+            result = asyncio.run(_call(tool, given, deadline_s, server, config))
     except ServerError as exc:
         if as_json:
             typer.echo(
@@ -51,8 +52,10 @@ def call(
         raise typer.Exit(1)
 
 
-async def _call(tool: str, arguments: dict[str, Any], deadline_s: float, config: str | None) -> JSON:
-    async with await client(paths(), config_path(config), deadline_s=deadline_s) as gateway:
+async def _call(
+    tool: str, arguments: dict[str, Any], deadline_s: float, server: str | None, config: str | None
+) -> JSON:
+    async with await client(paths(), config_path(config), deadline_s=deadline_s, server=server) as gateway:
         return await gateway.request("tools/call", {"name": tool, "arguments": arguments}, _progress)
 
 

@@ -12,7 +12,7 @@ from ..config.join import client
 from ..config.replace import replace_file
 from ..sdk.client import ServerError
 from .faults import Fault
-from .options import ConfigOption
+from .options import ConfigOption, ServerOption
 from .place import config_path, paths
 from .reach import reaching
 from .text import plain
@@ -23,6 +23,7 @@ __all__ = ["export"]
 def export(
     format_: Annotated[Provider, typer.Option("--format", help="Whose function calling.")],
     out: Annotated[Path | None, typer.Option(help="Write it there.", show_default=False)] = None,
+    server: ServerOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write the tools as function definitions: one JSON document with `tools`, `names` and `notes`.
@@ -32,7 +33,7 @@ def export(
     """
     try:
         with reaching():
-            made = exported(asyncio.run(_tools(config)), format_)
+            made = exported(asyncio.run(_tools(server, config)), format_)
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
     text = json.dumps(made._asdict(), indent=2, ensure_ascii=False)
@@ -47,8 +48,8 @@ def export(
         raise Fault(5, f"{out} cannot be written: {exc}") from None
 
 
-async def _tools(config: str | None) -> list[dict[str, Any]]:
-    async with await client(paths(), config_path(config), deadline_s=30.0) as gateway:
+async def _tools(server: str | None, config: str | None) -> list[dict[str, Any]]:
+    async with await client(paths(), config_path(config), deadline_s=30.0, server=server) as gateway:
         tools, meta = await gateway.list("tools/list")
     for gap in meta.get("douane/missing", []):
         typer.echo(plain(f"douane: missing: {gap['name']}: {gap['reason']}"), err=True)

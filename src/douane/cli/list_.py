@@ -13,7 +13,7 @@ from ..config.join import client
 from ..protocol.call import JSON
 from ..sdk.client import ServerError
 from .faults import Fault
-from .options import AsJson, ConfigOption
+from .options import AsJson, ConfigOption, ServerOption
 from .place import config_path, paths
 from .reach import reaching
 
@@ -33,10 +33,16 @@ _METHODS = {
     What.templates: ("resources/templates/list", "uriTemplate"),
     What.prompts: ("prompts/list", "name"),
 }
+_ORIGINAL, _HIDDEN, _MISSING = "douane/original", "douane/hidden", "douane/missing"
+_WORDS = ("title", "description")
 
 
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")] = What.tools,
+    server: ServerOption = None,
+    original: Annotated[
+        bool, typer.Option("--original", help="Beside each: whose it is, its own name, and its own words.")
+    ] = False,
     as_json: AsJson = False,
     config: ConfigOption = None,
 ) -> None:
@@ -44,28 +50,63 @@ def list_(
     method, key = _METHODS[what]
     try:
         with reaching():
-            items, meta = asyncio.run(_listed(method, config))
+            items, meta = asyncio.run(_listed(method, server, original, config))
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
-    missing = meta.get("douane/missing", [])
+    missing, hidden = meta.get(_MISSING, []), meta.get(_HIDDEN, [])
     if as_json:
-        typer.echo(json.dumps({what.value: items, "missing": missing}, ensure_ascii=False))
+        also = {"hidden": hidden} if original else {}
+        typer.echo(json.dumps({what.value: items, **also, "missing": missing}, ensure_ascii=False))
         return
     console = Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    # Names are what people copy: they are never cut, descriptions are.
-    table.add_column(what.value, no_wrap=True, min_width=max((len(i.get(key, "")) for i in items), default=0))
-    table.add_column("description", overflow="ellipsis", no_wrap=True)
-    for item in items:
-        table.add_row(_plain(item.get(key, "")), _plain(str(item.get("description", "")).partition("\n")[0]))
-    console.print(table if items else f"no {what.value}")
+    console.print(_table(what, key, items, original) if items else f"no {what.value}")
+    for one in hidden:
+        said = f"hidden: {_plain(one['upstream'])}: {_plain(one['name'])}: {_first_line(one['definition'])}"
+        console.print(said, style="dim", markup=False)
     for gap in missing:
         console.print(f"missing: {_plain(gap['name'])}: {_plain(gap['reason'])}", style="yellow", markup=False)
 
 
-async def _listed(method: str, config: str | None) -> tuple[list[dict[str, Any]], JSON]:
-    async with await client(paths(), config_path(config), deadline_s=30.0) as gateway:
-        return await gateway.list(method)
+async def _listed(
+    method: str, server: str | None, original: bool, config: str | None
+) -> tuple[list[dict[str, Any]], JSON]:
+    async with await client(paths(), config_path(config), deadline_s=30.0, server=server) as gateway:
+        return await gateway.list(method, {_ORIGINAL: True} if original else {})
+
+
+def _table(what: What, key: str, items: list[dict[str, Any]], original: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    # Names are what people copy: they are never cut, descriptions are.
+    table.add_column(what.value, no_wrap=True, min_width=max((len(i.get(key, "")) for i in items), default=0))
+    if original:
+        table.add_column("upstream", no_wrap=True)
+        table.add_column("its own", no_wrap=True)
+    table.add_column("description", overflow="fold" if original else "ellipsis", no_wrap=not original)
+    for item in items:
+        if original:
+            own = item["_meta"][_ORIGINAL]
+            table.add_row(_cell(item, key), _plain(own["upstream"]), _plain(own["name"]), _compared(item, own))
+        else:
+            table.add_row(_cell(item, key), _first_line(item))
+    return table
+
+
+def _compared(item: JSON, own: JSON) -> str:
+    """Its description, and below it each word of its server that the operator replaced, in full."""
+    was = [
+        f"its own {word}: {_plain(str(own['definition'].get(word, 'none')))}"
+        for word in _WORDS
+        if item.get(word) != own["definition"].get(word)
+    ]
+    return "\n".join([_first_line(item), *was])
+
+
+def _cell(item: JSON, key: str) -> str:
+    return _plain(item.get(key, ""))
+
+
+def _first_line(item: JSON) -> str:
+    return _plain(str(item.get("description", "")).partition("\n")[0])
 
 
 def _plain(text: str) -> str:

@@ -13,7 +13,7 @@ from ..config.clients.snippet import snippet as made
 from ..config.load import ConfigError
 from ..config.paths import ROOTS
 from .faults import Fault
-from .options import AsJson, ConfigOption
+from .options import AsJson, ConfigOption, ServerOption
 from .place import config_path, loaded, paths
 
 __all__ = ["snippet"]
@@ -32,15 +32,17 @@ def snippet(
         Path | None, typer.Option(help="Another file than the client's usual one.", show_default=False)
     ] = None,
     name: Annotated[str, typer.Option(help="What the client calls it.")] = "douane",
+    server: ServerOption = None,
     as_json: AsJson = False,
     config: ConfigOption = None,
 ) -> None:
     """Show, or write, what a client needs to reach this gateway: its entry, and a link or command that installs it."""
     if with_token and not url:
         raise Fault(2, "a command needs no token; --with-token goes with --url")
+    _known(server, config)
     try:
         token = paths().token if with_token else None
-        door = by_url(loaded(config).config.listen, token) if url else _by_command(config)
+        door = by_url(loaded(config).config.listen, token, server) if url else _by_command(config, server)
         one = made(client, name, door, Path.home(), Path.cwd())
     except NoSuchDoor as exc:
         raise Fault(2, str(exc)) from None
@@ -58,12 +60,22 @@ def snippet(
         _show(one, target)
 
 
-def _by_command(config: str | None) -> Door:
+def _known(server: str | None, config: str | None) -> None:
+    if server is None:
+        return
+    found = loaded(config)
+    if server not in found.config.servers:
+        known = ", ".join(found.config.servers) or "none"
+        raise Fault(2, f"{found.path} has no virtual server {server!r}; known there: {known}")
+
+
+def _by_command(config: str | None, server: str | None) -> Door:
     own = Path(sys.executable).with_name("douane")
     command = [str(own)] if own.exists() else [sys.executable, "-m", "douane"]
     # A client launches it from anywhere and with an environment of its own; it must find the same gateway.
     env = {name: os.environ[name] for name in ROOTS if os.environ.get(name)}
-    return Door((*command, "stdio", "--config", str(config_path(config).absolute())), env)
+    which = () if server is None else ("--server", server)
+    return Door((*command, "stdio", "--config", str(config_path(config).absolute()), *which), env)
 
 
 def _write(one: Snippet, target: Path | None, with_token: bool) -> None:

@@ -6,8 +6,11 @@ import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from .. import __version__
 from ..audit.checkpoint import Signer
@@ -19,13 +22,13 @@ from ..auth.first_token import TokenUnusable, first_token
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
-from ..gateway.names import exposed
+from ..gateway.front import ABOUT, Shown
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
 from ..protocol.call import Principal
 from ..protocol.outcome import Failed
-from ..registry.catalog import Catalog
+from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.http_door import Turned
@@ -44,9 +47,11 @@ from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
 from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
-from .model import Config, Log, UpstreamConfig
+from .model import Config, Log, ServerConfig, UpstreamConfig
 from .paths import Paths
+from .problem import problem_at
 from .serving import say
+from .shown import naming_of, selection_of, unmatched, welcome_of
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -72,13 +77,15 @@ class CannotStart(Exception):
 class Running:
     """A gateway with its doors open."""
 
-    def __init__(self, gateway: Gateway, http: HttpServer, unix: UnixServer, clients: Sequence[HttpClient]) -> None:
-        self.gateway, self.http, self._unix, self._clients = gateway, http, unix, clients
+    def __init__(
+        self, gateway: Gateway, http: HttpServer, sockets: Sequence[UnixServer], clients: Sequence[HttpClient]
+    ) -> None:
+        self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, clients
 
     @property
     def in_use(self) -> bool:
         """Somebody is on a line, or a call is open."""
-        return self.gateway.lines > 0 or self.gateway.http.open_calls > 0
+        return self.gateway.lines > 0 or self.gateway.open_calls > 0
 
     @property
     def lost(self) -> "asyncio.Future[str]":
@@ -87,9 +94,10 @@ class Running:
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
-        self._unix.stop_listening()
+        for unix in self._sockets:
+            unix.stop_listening()
         await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
-        await self._unix.aclose()
+        await _close(self._sockets)
         await self.gateway.aclose()
         for client in self._clients:
             await client.aclose()
@@ -179,23 +187,33 @@ def _gateway(
         }
     )
 
+    recording = record.make(log, keep_results=config.audit.keep_results)
+    judging = policy.make(rules, marks, plain=catalog.plain)
+
+    def front(lists: Lists, absent: resolve.Absent) -> Sequence[Interceptor]:
+        return recording, resolve.make(lists, absent), judging
+
     def inner(name: str) -> Sequence[Interceptor]:
         return (
             deadline.make(config.upstreams[name].deadline_s, clock),
             intent.make(log, keep_arguments=config.audit.keep_arguments),
         )
 
+    def virtual(name: str, server: ServerConfig) -> Shown:
+        selection = selection_of(server)
+        lists = catalog.select(selection)
+        about = replace(ABOUT, server={**ABOUT.server, "title": f"Douane: {name}"})
+        return Shown(lists, front(lists, _absent(upstreams, selection.has)), about, welcome_of(server))
+
     return Gateway(
-        catalog=catalog,
+        whole=Shown(catalog, front(catalog, _absent(upstreams))),
+        servers={name: virtual(name, server) for name, server in config.servers.items()},
         log=log,
         upstreams=upstreams,
-        front=(
-            record.make(log, keep_results=config.audit.keep_results),
-            resolve.make(catalog, lambda name: _absent(name, config, upstreams)),
-            policy.make(rules, marks),
-        ),
         inner=inner,
         admit=admit,
+        # Until people other than the operator can be known, nobody else approves anything either.
+        sees_originals=lambda principal: principal.subject == _OWNER,
         settings=Settings(
             max_sessions=config.limits.max_sessions,
             max_sessions_per_principal=config.limits.max_sessions_per_principal,
@@ -207,11 +225,9 @@ def _gateway(
 
 async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: Sequence[HttpClient]) -> Running:
     listen = config.listen
-    owner = Principal(_OWNER)
-    unix = await serve_unix(
-        str(paths.socket), lambda link: _serve(gateway, link, owner), max_frame_bytes=config.limits.max_frame_bytes
-    )
+    sockets: list[UnixServer] = []
     try:
+        await _open_sockets(config, paths, gateway, sockets)
         # A free port has to be had before its names can be: clients send it in Host.
         sock = _any_port(listen.host) if listen.port == 0 else None
         port = listen.port if sock is None else sock.getsockname()[1]
@@ -223,17 +239,31 @@ async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: S
             gateway.endpoint, guard=guard, host=listen.host, port=port, sock=sock, limits=limits
         )
     except BaseException:
-        await unix.aclose()
+        await _close(sockets)
         raise
-    return Running(gateway, http, unix, clients)
+    return Running(gateway, http, sockets, clients)
+
+
+async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:
+    owner = Principal(_OWNER)
+    # The whole last: who finds it knows that the others are there, or never will be.
+    names = [name for name, server in gateway.servers.items() if server.shown.welcomes(owner)]
+    for name in (*names, None):
+        path = str(paths.socket if name is None else paths.socket_of(name))
+        serve = partial(_serve, gateway, owner, name)
+        opened.append(await serve_unix(path, serve, max_frame_bytes=config.limits.max_frame_bytes))
+
+
+async def _close(sockets: Sequence[UnixServer]) -> None:
+    await asyncio.gather(*(unix.aclose() for unix in sockets))
 
 
 def _any_port(host: str) -> socket.socket:
     return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-def _serve(gateway: Gateway, link: Link, owner: Principal) -> None:
-    gateway.serve_line(link, owner)
+def _serve(gateway: Gateway, owner: Principal, server: str | None, link: Link) -> None:
+    gateway.serve_line(link, owner, server)
 
 
 def _admit(token: str, log: AuditLog, clock: Callable[[], float]) -> Callable[[Request], Principal]:
@@ -320,7 +350,6 @@ def _upstream(
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
 ) -> Upstream:
-    prefix = _prefix(name, upstream)
     limits = _frame_limits(loaded.config)
     if upstream.command:
         open_session = _by_command(name, upstream, loaded, limits, paths)
@@ -330,26 +359,43 @@ def _upstream(
         name,
         open_session,
         catalog=catalog,
-        expose=lambda own: exposed(prefix, own),
+        naming=naming_of(name, upstream),
         starts=starts,
         times=Times(
             start_timeout_s=upstream.start_timeout_s, refresh_s=upstream.refresh_s, idle_stop_s=upstream.idle_stop_s
         ),
         stops_when_idle=bool(upstream.command),
+        listed=_warning(loaded, name),
     )
 
 
-def _prefix(name: str, upstream: UpstreamConfig) -> str:
-    return upstream.prefix if upstream.prefix is not None else f"{name}_"
+def _warning(loaded: Loaded, upstream: str) -> Callable[[Sequence[Item]], None]:
+    """Says once what of the configuration is about nothing that `upstream` lists."""
+    said: set[str] = set()
+
+    def listed(items: Sequence[Item]) -> None:
+        for place, message, remedy in unmatched(loaded.config, upstream, items):
+            warning = problem_at(loaded.lines, place, message, remedy).said(loaded.path)
+            if warning not in said:
+                said.add(warning)
+                logger.warning("%s", warning)
+
+    return listed
 
 
-def _absent(exposed_name: str, config: Config, upstreams: Mapping[str, Upstream]) -> Failed | None:
-    """Whether a name nobody offers has the prefix of an upstream that is not there."""
-    for name, upstream in upstreams.items():
-        prefix = _prefix(name, config.upstreams[name])
-        if prefix and exposed_name.startswith(prefix) and upstream.state in ("starting", "down"):
-            return upstream.unavailable()
-    return None
+def _absent(
+    upstreams: Mapping[str, Upstream], has: Callable[[Kind, str, str], bool] = lambda kind, upstream, own: True
+) -> resolve.Absent:
+    """Whether a name that nobody offers is one of an upstream that is not there. `has`: whether it would be shown."""
+
+    def absent(kind: Kind, shown: str) -> Failed | None:
+        for name, upstream in upstreams.items():
+            own = upstream.naming.own_of(kind, shown) if upstream.state in ("starting", "down") else None
+            if own is not None and has(kind, name, own):
+                return upstream.unavailable()
+        return None
+
+    return absent
 
 
 def _by_command(

@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from .model import Config, UpstreamConfig
-from .problem import Place, Problem, shown
+from .problem import Place, Problem, problem_at
+from .shown import NAME, of_names, of_servers
 
-__all__ = ["NAME", "Shape", "meant", "plain_http_warnings"]
+__all__ = ["Shape", "meant", "plain_http_warnings"]
 
-NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
-"""What an upstream may be called."""
 _PREFIX = re.compile(r"[A-Za-z0-9_.\-]{0,32}")
 _VARIABLE_NAME = re.compile(r"[^=\0]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -48,7 +47,7 @@ class Shape:
             remedy = "remove the key for the defaults" if raw is None else ""
             self._add(place, "must be a mapping" + (", and is empty" if raw is None else ""), remedy)
             return {}
-        fields = {field.name: field.type for field in msgspec.structs.fields(model)}
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(model)}
         made: dict[str, Any] = {}
         for key, value in raw.items():
             if key in fields:
@@ -75,7 +74,7 @@ class Shape:
             return None
 
     def _add(self, place: Place, message: str, remedy: str = "") -> None:
-        self.problems.append(_problem(self._lines, place, message, remedy))
+        self.problems.append(problem_at(self._lines, place, message, remedy))
 
 
 def _worded(said: str, value: Any, type_: Any) -> tuple[str, str]:
@@ -97,7 +96,7 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
     """What fits the model and still cannot be used."""
 
     def problem(place: Place, message: str, remedy: str = "") -> Problem:
-        return _problem(lines, place, message, remedy)
+        return problem_at(lines, place, message, remedy)
 
     if not config.upstreams:
         yield problem(("upstreams",), "there is no server", "name at least one, with `command` or `url`")
@@ -108,6 +107,8 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
                 "is no origin as browsers send it",
                 "write scheme://host[:port], in small letters, without a path; there is no pattern for all",
             )
+    for place, message, remedy in (*of_names(config, lines), *of_servers(config)):
+        yield problem(place, message, remedy)
     for name, upstream in config.upstreams.items():
         at = ("upstreams", name)
         if not NAME.fullmatch(name):
@@ -174,10 +175,4 @@ def plain_http_warnings(config: Config, lines: Mapping[Place, int]) -> Iterator[
         parts = urlsplit(upstream.url or "")
         if parts.scheme == "http" and upstream.headers and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             place = ("upstreams", name, "url")
-            yield _problem(lines, place, "its headers cross the network in the clear", "use https://")
-
-
-def _problem(lines: Mapping[Place, int], place: Place, message: str, remedy: str) -> Problem:
-    # What is missing has no line: that of what it is missing from.
-    line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 0)
-    return Problem(shown(place), line, message, remedy)
+            yield problem_at(lines, place, "its headers cross the network in the clear", "use https://")

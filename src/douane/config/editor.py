@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from . import model
-from .checks import NAME
+from .shown import NAME
 
 __all__ = ["schema"]
 
@@ -29,6 +29,8 @@ def schema() -> dict[str, Any]:
     top = made["$defs"]["Config"]
     top["required"] = ["upstreams"]
     top["properties"]["upstreams"] |= {"minProperties": 1, "propertyNames": {"pattern": f"^{NAME.pattern}$"}}
+    top["properties"]["servers"] |= {"propertyNames": {"pattern": f"^{NAME.pattern}$"}}
+    made["$defs"]["ServerConfig"]["required"] = ["select"]
     made["$defs"]["UpstreamConfig"]["oneOf"] = [{"required": ["command"]}, {"required": ["url"]}]
     return {"$schema": _DIALECT, "title": "douane.yaml", **made}
 
@@ -53,7 +55,7 @@ def _docstrings() -> dict[str, dict[str, str]]:
         if isinstance(node, ast.ClassDef):
             pairs = zip(node.body, node.body[1:], strict=False)
             found[node.name] = {
-                field.target.id: inspect.cleandoc(below.value.value)
+                field.target.id.rstrip("_"): inspect.cleandoc(below.value.value)
                 for field, below in pairs
                 if isinstance(field, ast.AnnAssign)
                 and isinstance(field.target, ast.Name)

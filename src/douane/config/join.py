@@ -41,11 +41,26 @@ class ServesAnother(CannotJoin):
     """The gateway that runs in this home has another configuration. The text says which, and what to do."""
 
 
-async def joined(paths: Paths, config: Path | None) -> Link:
-    """A line to the running gateway; one is started with `config` when there is none.
+async def joined(paths: Paths, config: Path | None, server: str | None = None) -> Link:
+    """A line to the running gateway, or to a virtual server of it; it is started with `config` when there is none.
 
     Raises CannotJoin, ServesAnother when it runs with another configuration than `config`.
     """
+    whole = await _whole(paths, config)
+    if server is None:
+        return whole
+    await whole.aclose()
+    try:
+        return await connect_unix(str(paths.socket_of(server)), max_frame_bytes=MAX_FRAME_BYTES)
+    except SocketRefused:
+        serving = said(paths)
+        known = ", ".join(serving.servers if serving is not None else ()) or "none"
+        raise CannotJoin(
+            f"the gateway that runs here has no virtual server {server!r} for you; it was started with: {known}"
+        ) from None
+
+
+async def _whole(paths: Paths, config: Path | None) -> Link:
     try:
         return await _connected(paths, config)
     except SocketRefused as exc:
@@ -77,12 +92,12 @@ def _told_apart(serving: Serving | None, paths: Paths, config: Path) -> str:
     )
 
 
-async def client(paths: Paths, config: Path | None, *, deadline_s: float) -> Client:
-    """A client of the gateway of this machine. Raises CannotJoin."""
+async def client(paths: Paths, config: Path | None, *, deadline_s: float, server: str | None = None) -> Client:
+    """A client of the gateway of this machine, or of a virtual server of it. Raises CannotJoin."""
     me = {"name": "douane-cli", "version": __version__}
     try:
         session = await open_line(
-            lambda: joined(paths, config), client=me, noted=lambda method, params: None, limits=_JUDGED
+            lambda: joined(paths, config, server), client=me, noted=lambda method, params: None, limits=_JUDGED
         )
     except CannotConnect as exc:
         raise CannotJoin(f"the gateway does not answer: {exc}") from exc
@@ -133,9 +148,9 @@ _glance = msgspec.json.Decoder(_Glance).decode
 _withdrawn = msgspec.json.Decoder(_Withdrawn).decode
 
 
-async def bridge(paths: Paths, config: Path | None) -> None:
+async def bridge(paths: Paths, config: Path | None, server: str | None = None) -> None:
     """This process's stdio, joined to the gateway, until either side ends. Raises CannotJoin."""
-    gateway = await joined(paths, config)
+    gateway = await joined(paths, config, server)
     serving = said(paths)
     own = await connect_stdio(max_frame_bytes=MAX_FRAME_BYTES if serving is None else serving.max_frame_bytes)
     pumping = _Pump(own, gateway)

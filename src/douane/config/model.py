@@ -12,9 +12,13 @@ __all__ = [
     "Limits",
     "Listen",
     "Log",
+    "NamedOverride",
     "Policy",
     "Reads",
+    "Selected",
+    "ServerConfig",
     "UpstreamConfig",
+    "UriOverride",
 ]
 
 MAX_FRAME_BYTES = 1024 * 1024 * 1024
@@ -47,6 +51,30 @@ class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompts: tuple[str, ...] = ()
 
 
+class UriOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a resource or a template is shown, by its own URI. Its URI stays: results speak of it."""
+
+    title: str | None = None
+    """Instead of its own title."""
+    description: str | None = None
+    """Instead of its own description; `douane list --original` shows that beside it."""
+    hide: bool = False
+    """Nobody sees or reads it."""
+
+
+class NamedOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a tool or a prompt is shown, by its own name."""
+
+    as_: str | None = msgspec.field(name="as", default=None)
+    """The whole name it is shown and ruled by; no prefix is put before it."""
+    title: str | None = None
+    """Instead of its own title."""
+    description: str | None = None
+    """Instead of its own description; `douane list --original` shows that beside it."""
+    hide: bool = False
+    """Nobody sees or calls it."""
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One server: a `command` to run, or a `url` to call."""
 
@@ -66,6 +94,11 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reads: Reads = Reads()
     prefix: str | None = None
     """Before the names of its tools and prompts. Unset: its own name and `_`, so that two servers never clash."""
+    tools: dict[str, NamedOverride] = {}
+    """How tools are shown, by their own names. What is not named here is shown as its server says."""
+    prompts: dict[str, NamedOverride] = {}
+    resources: dict[str, UriOverride] = {}
+    templates: dict[str, UriOverride] = {}
     deadline_s: Seconds = 60.0
     """The official SDKs wait 30 to 60 s."""
     max_deadline_s: Seconds = 600.0
@@ -76,6 +109,26 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How old its lists may become when it does not tell of changes."""
     idle_stop_s: Seconds = 900.0
     """A command that nobody used for so long is stopped; the next call starts it again."""
+
+
+class Selected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is selected of one upstream, as shell patterns over its own names and URIs."""
+
+    tools: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A virtual server: a selection, served at /mcp/NAME. What is not selected is not there."""
+
+    select: dict[str, Selected] = {}
+    """By upstream. At least one."""
+    users: tuple[str, ...] = ()
+    """For whom it is there, with the two below. All three empty: for everybody the gateway knows."""
+    groups: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +172,8 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstreams: dict[str, UpstreamConfig] = {}
     """At least one."""
+    servers: dict[str, ServerConfig] = {}
+    """Virtual servers by name, beside the whole at /mcp."""
     listen: Listen = Listen()
     policy: Policy = Policy()
     audit: Audit = Audit()

@@ -55,6 +55,10 @@ class Paths(msgspec.Struct, frozen=True):
         """Which imported commands were agreed to."""
         return self.config_dir / "consents.json"
 
+    def socket_of(self, server: str) -> Path:
+        """Where `douane stdio --server` joins it. A path of a socket is short, so its name is not in it."""
+        return self.socket.with_name(f"{hashlib.sha256(server.encode()).hexdigest()[:7]}.sock")
+
     @property
     def audit(self) -> Path:
         return self.data_dir / "audit.db"

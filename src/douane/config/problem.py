@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ConfigError", "Place", "Problem", "shown"]
+__all__ = ["ConfigError", "Place", "Problem", "problem_at", "shown"]
 
 Place = tuple[str | int, ...]
 """A way into the file: keys, and indexes of lists."""
@@ -49,3 +50,9 @@ def shown(place: Place) -> str:
         else:
             text += f".{part if _PLAIN.fullmatch(part) else json.dumps(part)}"
     return text.lstrip(".")
+
+
+def problem_at(lines: Mapping[Place, int], place: Place, message: str, remedy: str = "") -> Problem:
+    # What is missing has no line: that of what it is missing from.
+    line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 0)
+    return Problem(shown(place), line, message, remedy)

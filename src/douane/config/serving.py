@@ -19,6 +19,8 @@ class Serving(msgspec.Struct, frozen=True):
     config: str
     """The file, absolute, links followed."""
     max_frame_bytes: int
+    servers: tuple[str, ...] = ()
+    """Virtual servers, for the owner of this home or not."""
 
     def is_of(self, config: Path) -> bool:
         """Whether it is `config`, by whatever name, that is served."""
@@ -27,7 +29,7 @@ class Serving(msgspec.Struct, frozen=True):
 
 def say(paths: Paths, config: Path, settings: Config) -> None:
     """Raises OSError."""
-    serving = Serving(str(config.resolve()), settings.limits.max_frame_bytes)
+    serving = Serving(str(config.resolve()), settings.limits.max_frame_bytes, tuple(settings.servers))
     new = paths.serving.with_suffix(".new")
     new.write_bytes(msgspec.json.encode(serving))
     os.replace(new, paths.serving)

@@ -5,20 +5,14 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from .. import __version__
 from ..audit.log import AuditLog
 from ..flow.chain import Chain, Interceptor, Observer
 from ..protocol.call import Principal
-from ..registry.catalog import Catalog
-from ..sdk.client_sessions import Sessions
-from ..sdk.http_door import HttpDoor
+from ..sdk.http_door import Admit
 from ..sdk.line_door import LineDoor
-from ..sdk.listener import About, Listener
-from ..transports.http_server import Endpoint, Request
+from ..transports.http_server import Endpoint
 from ..transports.link import Link
-from ..wire.rpc import Limits
+from .front import Front, Settings, Shown
 from .health import Health, routed
 from .router import Router
 from .upstream import Upstream
@@ -26,70 +20,63 @@ from .view import View
 
 __all__ = ["Gateway", "Settings"]
 
-ABOUT = About({"name": "douane", "title": "Douane", "version": __version__}, layer="gateway")
-
 logger = logging.getLogger(__name__)
-
-
-class Settings(msgspec.Struct, frozen=True):
-    first_lists_s: float = 5.0
-    """How long a caller that comes right after the start waits for upstreams that have not been listed yet."""
-    max_sessions: int = 10_000
-    max_sessions_per_principal: int = 1_000
-    session_idle_s: float = 1800.0
-    limits: Limits = Limits()
 
 
 class Gateway:
     """Upstreams behind one chain, and the doors in front of it.
 
-    `front` and `inner(upstream)` are the interceptors of the two chains; the end of an inner chain is its upstream.
+    `whole` and `servers` are the endpoints, `inner(upstream)` the interceptors of the second chain; its end is its upstream.
     """
 
     def __init__(
         self,
         *,
-        catalog: Catalog,
+        whole: Shown,
+        servers: Mapping[str, Shown],
         log: AuditLog,
         upstreams: Mapping[str, Upstream],
-        front: Sequence[Interceptor],
         inner: Callable[[str], Sequence[Interceptor]],
-        admit: Callable[[Request], Principal],
+        admit: Admit,
+        sees_originals: Callable[[Principal], bool],
         observers: Sequence[Observer] = (),
         settings: Settings,
     ) -> None:
-        self.catalog, self.log, self.upstreams, self.settings = catalog, log, upstreams, settings
-        chains = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
-        ends = {name: chain.run for name, chain in chains.items()}
-        self.chain = Chain(front, Router(View(catalog), ends), observers=observers)
-        self.inner = chains
-        self.listener = Listener(self.chain.run, catalog, ABOUT, self._settle)
-        clock = asyncio.get_running_loop().time
-        sessions = Sessions(
-            catalog,
-            clock,
-            max_sessions=settings.max_sessions,
-            max_per_principal=settings.max_sessions_per_principal,
-            idle_s=settings.session_idle_s,
-        )
-        self.http = HttpDoor(self.listener, admit, sessions, settings.limits)
+        self.log, self.upstreams, self.settings = log, upstreams, settings
+        self._admit = admit
+        self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
+        ends = {name: chain.run for name, chain in self.inner.items()}
+
+        def front(shown: Shown) -> Front:
+            end = Router(View(shown.lists, sees_originals=sees_originals), ends)
+            return Front(shown, end, admit, settings, settled=self._settle, observers=observers)
+
+        self.whole = front(whole)
+        self.servers = {name: front(shown) for name, shown in servers.items()}
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
 
     @property
+    def fronts(self) -> Sequence[Front]:
+        return (self.whole, *self.servers.values())
+
+    @property
     def endpoint(self) -> Endpoint:
         """All paths served over HTTP."""
-        return routed({b"/mcp": self.http, b"/healthz": self.health.live, b"/readyz": self.health.ready})
+        paths: dict[bytes, Endpoint] = {b"/healthz": self.health.live, b"/readyz": self.health.ready}
+        paths |= {b"/mcp/" + name.encode(): server.http for name, server in self.servers.items()}
+        return routed({b"/mcp": self.whole.http, **paths}, self._admit)
 
     def start(self) -> None:
         """Begin to start every upstream, a few at a time. Returns at once."""
         self._first = {upstream.start() for upstream in self.upstreams.values()}
 
-    def serve_line(self, link: Link, principal: Principal) -> LineDoor:
-        """Serve one client over `link` until it ends."""
-        door = LineDoor(link, self.listener, principal, self.settings.limits)
+    def serve_line(self, link: Link, principal: Principal, server: str | None = None) -> LineDoor:
+        """Serve one client over `link` until it ends: the whole, or the virtual server of that name."""
+        front = self.whole if server is None else self.servers[server]
+        door = LineDoor(link, front.listener, principal, self.settings.limits)
         task = asyncio.get_running_loop().create_task(self._tend(door))
         self._doors[door] = task
         return door
@@ -97,6 +84,11 @@ class Gateway:
     @property
     def lines(self) -> int:
         return len(self._doors)
+
+    @property
+    def open_calls(self) -> int:
+        """Over HTTP."""
+        return sum(front.http.open_calls for front in self.fronts)
 
     def report(self) -> dict[str, Any]:
         """What `/readyz` says."""
@@ -116,13 +108,14 @@ class Gateway:
         HTTP requests are drained by their server.
         """
         self._draining = True
-        self.http.hush()
+        for front in self.fronts:
+            front.http.hush()
         await _all(door.drain(within_s) for door in tuple(self._doors))
 
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True
-        await self.http.aclose()
+        await _all(front.http.aclose() for front in self.fronts)
         for door in tuple(self._doors):
             await door.aclose()
         if self._doors:
@@ -134,7 +127,8 @@ class Gateway:
         pending = {future for future in self._first if not future.done()}
         if pending:
             await asyncio.wait(pending, timeout=self.settings.first_lists_s)
-        self.listener.ready()
+        for front in self.fronts:
+            front.listener.ready()
 
     async def _tend(self, door: LineDoor) -> None:
         try:

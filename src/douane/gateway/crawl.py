@@ -3,12 +3,13 @@
 Spec: specification/2026-07-28/server/utilities/pagination.mdx (cursors are opaque, the empty string is one).
 """
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from ..protocol.call import JSON
 from ..protocol.versions import Era
-from ..registry.catalog import Item, Kind, digest_of
+from ..registry.catalog import Item, Kind
+from ..registry.item import KEY
+from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
 from ..sdk.session import Session
 from ..wire import rpc
@@ -21,31 +22,26 @@ MAX_ITEMS = 5_000
 """Per list; the largest real server seen offers a few hundred tools."""
 _MAX_PAGES = 200
 
-_LISTS: tuple[tuple[str, str, Kind, str], ...] = (
-    ("tools", "tools/list", "tools", "name"),
-    ("prompts", "prompts/list", "prompts", "name"),
-    ("resources", "resources/list", "resources", "uri"),
-    ("resources", "resources/templates/list", "resourceTemplates", "uriTemplate"),
+_LISTS: tuple[tuple[str, str, Kind], ...] = (
+    ("tools", "tools/list", "tools"),
+    ("prompts", "prompts/list", "prompts"),
+    ("resources", "resources/list", "resources"),
+    ("resources", "resources/templates/list", "resourceTemplates"),
 )
-"""Capability, method, member of the result, what an item is called by."""
+"""Capability, method, member of the result."""
 
 
-async def crawl(session: Session, upstream: str, expose: Callable[[str], str], deadline_s: float) -> list[Item]:
-    """All items of all lists the server declares. `expose` names tools and prompts; URIs keep their own.
+async def crawl(session: Session, naming: Naming, deadline_s: float) -> list[Item]:
+    """All items of all lists the server declares, as `naming` shows them.
 
     Raises CannotConnect when a list breaks the protocol or its bounds, LinkClosed or TimeoutError with the session.
     """
     found: list[Item] = []
-    for capability, method, kind, key in _LISTS:
+    for capability, method, kind in _LISTS:
         if capability in session.welcome.capabilities:
             definitions = await _pages(session, method, kind, deadline_s)
-            rename = expose if key == "name" else _as_it_is
-            found += [_item(d, upstream, kind, key, rename, session.welcome.era) for d in definitions]
+            found += [_item(d, kind, naming, session.welcome.era) for d in definitions]
     return found
-
-
-def _as_it_is(name: str) -> str:
-    return name
 
 
 async def _pages(session: Session, method: str, kind: Kind, deadline_s: float) -> list[dict[str, Any]]:
@@ -77,14 +73,10 @@ def _objects(page: list[object], method: str) -> list[dict[str, Any]]:
     return objects
 
 
-def _item(
-    definition: dict[str, Any], upstream: str, kind: Kind, key: str, rename: Callable[[str], str], era: Era
-) -> Item:
-    own: object = definition.get(key)
+def _item(definition: dict[str, Any], kind: Kind, naming: Naming, era: Era) -> Item:
+    own: object = definition.get(KEY[kind])
     if not isinstance(own, str) or not own:
-        raise CannotConnect(f"one of its {kind} has no {key}")
-    shown = rename(own)
-    exposed = definition if shown == own else {**definition, key: shown}
+        raise CannotConnect(f"one of its {kind} has no {KEY[kind]}")
     # A field of experimental tasks that the newest revision dropped; nothing here runs such tasks.
-    exposed = {k: v for k, v in exposed.items() if k != "execution"} if era is Era.HANDSHAKE else exposed
-    return Item(kind, upstream, own, shown, exposed, digest_of(definition))
+    cleaned = {k: v for k, v in definition.items() if k != "execution"} if era is Era.HANDSHAKE else definition
+    return naming.item(kind, own, definition, cleaned)

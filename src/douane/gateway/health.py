@@ -7,10 +7,13 @@ the gateway unready: the others serve (RELIABILITY F43).
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..sdk.http_door import Admit, Turned
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import json
 
-__all__ = ["Health", "routed"]
+__all__ = ["NOTHING_HERE", "Health", "routed"]
+
+NOTHING_HERE = "client: nothing here; the endpoint is /mcp"
 
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
@@ -28,14 +31,23 @@ class Health:
         reply.send(200 if report["ready"] else 503, _JSON, json.encode(report))
 
 
-def routed(paths: Mapping[bytes, Endpoint]) -> Endpoint:
-    """One endpoint of several, by exact path."""
+def routed(paths: Mapping[bytes, Endpoint], admit: Admit) -> Endpoint:
+    """One endpoint of several, by exact path.
+
+    Who is not known does not learn which virtual servers there are: it is asked who it is first.
+    """
 
     def serve(request: Request, reply: Reply) -> None:
         endpoint = paths.get(request.path)
-        if endpoint is None:
-            reply.send(404, _TEXT, b"client: nothing here; the endpoint is /mcp")
-        else:
+        if endpoint is not None:
             endpoint(request, reply)
+            return
+        try:
+            if request.path.startswith(b"/mcp/"):
+                admit(request)
+        except Turned as turned:
+            reply.send(turned.status, (*_TEXT, *turned.headers), turned.reason.encode())
+            return
+        reply.send(404, _TEXT, NOTHING_HERE.encode())
 
     return serve

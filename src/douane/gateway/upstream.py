@@ -7,7 +7,7 @@ anything themselves: they say that the upstream is wanted and wait, or are told 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,7 +15,8 @@ import msgspec
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
 from ..protocol.outcome import Failed, Outcome, Refused
-from ..registry.catalog import Catalog, Kind
+from ..registry.catalog import Catalog, Item, Kind
+from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
 from ..sdk.session import Noted, Session
 from ..transports.link import LinkClosed
@@ -48,6 +49,10 @@ class Times(msgspec.Struct, frozen=True):
     """A session that lived this long was a good one: the next start is not a repetition."""
 
 
+def _nobody(items: Sequence[Item]) -> None:
+    return
+
+
 class Upstream:
     """A `Handler` for the calls of one upstream."""
 
@@ -57,17 +62,20 @@ class Upstream:
         open_session: Callable[[Noted], Awaitable[Session]],
         *,
         catalog: Catalog,
-        expose: Callable[[str], str],
+        naming: Naming,
         starts: asyncio.Semaphore,
         times: Times,
         stops_when_idle: bool,
+        listed: Callable[[Sequence[Item]], None] = _nobody,
     ) -> None:
+        """`listed` is told all it offers whenever it was asked, before anybody sees it."""
         self.name, self.times = name, times
         self.state: State = "asleep"
         self.reason = "not started yet"
         self.starts = 0
         """How often a session was opened."""
-        self._open_session, self._catalog, self._expose, self._gate = open_session, catalog, expose, starts
+        self._open_session, self._catalog, self.naming, self._gate = open_session, catalog, naming, starts
+        self._listed = listed
         self._stops_when_idle = stops_when_idle
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
@@ -196,7 +204,8 @@ class Upstream:
         self._stale.clear()
         self._listed_s = self._loop.time()
         deadline_s = self._listed_s + self.times.start_timeout_s
-        items = await crawl(session, self.name, self._expose, deadline_s)
+        items = await crawl(session, self.naming, deadline_s)
+        self._listed(items)
         self._digests = {
             method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
         }

@@ -5,25 +5,30 @@ What belongs to an upstream that is not there is another matter: lists name the 
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from msgspec.structs import replace
 
 from ..flow.chain import Gate, Stage
 from ..protocol.call import JSON, Call
+from ..protocol.methods import Kind
 from ..protocol.outcome import Failed, Outcome, Refused
-from ..registry.catalog import Catalog
+from ..registry.catalog import Lists
 from ..wire.codes import INVALID_PARAMS
 
-__all__ = ["make"]
+__all__ = ["Absent", "make"]
 
 
-Absent = Callable[[str], Failed | None]
+Absent = Callable[[Kind, str], Failed | None]
 """How a call of that exposed name ends if it belongs to an upstream that is not there, else None."""
 
+_MAX_URI = 400
+_ABSENT: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
 
-def make(catalog: Catalog, absent: Absent = lambda name: None) -> Gate:
-    ways: dict[str, Callable[[Call, Catalog], Call | Outcome]] = {
+
+def make(lists: Lists, absent: Absent = lambda kind, name: None) -> Gate:
+    """`lists` is all there is for who comes by this way: what is elsewhere, or hidden, is not there."""
+    ways: dict[str, Callable[[Call, Lists], Call | Outcome]] = {
         "tools/call": _tool,
         "prompts/get": _prompt,
         "resources/read": _resource,
@@ -34,49 +39,60 @@ def make(catalog: Catalog, absent: Absent = lambda name: None) -> Gate:
         way = ways.get(call.method)
         if way is None:
             return call
-        found = way(call, catalog)
-        if type(found) is Refused and call.method in ("tools/call", "prompts/get"):
-            return absent(call.target or "") or found
+        found = way(call, lists)
+        if type(found) is Refused and call.method in _ABSENT:
+            return absent(_ABSENT[call.method], call.target or "") or found
         return found
 
     return Gate("resolve", Stage.RESOLVE, check)
 
 
-def _tool(call: Call, catalog: Catalog) -> Call | Outcome:
-    item = catalog.find("tools", call.target or "")
+def _tool(call: Call, lists: Lists) -> Call | Outcome:
+    item = lists.find("tools", call.target or "")
     if item is None:
         return Refused(INVALID_PARAMS, f"client: unknown tool {_shown(call.target)}; tools/list has the names")
     params = call.params if item.name == call.target else {**call.params, "name": item.name}
     return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
-def _prompt(call: Call, catalog: Catalog) -> Call | Outcome:
-    item = catalog.find("prompts", call.target or "")
+def _prompt(call: Call, lists: Lists) -> Call | Outcome:
+    item = lists.find("prompts", call.target or "")
     if item is None:
         return Refused(INVALID_PARAMS, f"client: unknown prompt {_shown(call.target)}; prompts/list has the names")
     params = call.params if item.name == call.target else {**call.params, "name": item.name}
     return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
-def _resource(call: Call, catalog: Catalog) -> Call | Outcome:
+def _resource(call: Call, lists: Lists) -> Call | Outcome:
     uri = call.target or ""
-    item = catalog.reader_of(uri)
+    item = lists.reader_of(uri)
     if item is None:
-        return Refused(INVALID_PARAMS, f"client: unknown resource {_shown(uri)}", data={"uri": uri})
-    return replace(call, upstream=item.upstream, name=uri, digest=item.digest)
+        return Refused(
+            INVALID_PARAMS, f"client: unknown resource {_shown(uri)}{_others(uri, lists)}", data={"uri": uri}
+        )
+    if item.exposed == item.name:
+        return replace(call, upstream=item.upstream, name=uri, digest=item.digest)
+    # Another has the same, so it is shown behind the name of its upstream.
+    own = uri[len(item.exposed) - len(item.name) :]
+    return replace(call, params={**call.params, "uri": own}, upstream=item.upstream, name=own, digest=item.digest)
 
 
-def _completion(call: Call, catalog: Catalog) -> Call | Outcome:
+def _others(uri: str, lists: Lists) -> str:
+    readings = lists.readings(uri)
+    return f"; it is shown as {' and '.join(repr(reading[:_MAX_URI]) for reading in readings[:4])}" if readings else ""
+
+
+def _completion(call: Call, lists: Lists) -> Call | Outcome:
     # Only a reference of a known type has given the call a target.
     ref: JSON = {} if call.target is None else cast("JSON", call.params["ref"])
-    item = catalog.find("prompts" if ref.get("type") == "ref/prompt" else "resourceTemplates", call.target or "")
+    item = lists.find("prompts" if ref.get("type") == "ref/prompt" else "resourceTemplates", call.target or "")
     if item is None:
         return Refused(INVALID_PARAMS, f"client: nothing to complete for {_shown(call.target)}")
-    if item.kind == "prompts":
-        ref = {**ref, "name": item.name}
-        params: dict[str, Any] = {**call.params, "ref": ref}
-        return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
-    return replace(call, upstream=item.upstream, name=item.name, digest=item.digest)
+    params: JSON = call.params
+    if item.exposed != item.name:
+        key = "name" if item.kind == "prompts" else "uri"
+        params = {**call.params, "ref": {**ref, key: item.name}}
+    return replace(call, params=params, upstream=item.upstream, name=item.name, digest=item.digest)
 
 
 def _shown(name: str | None) -> str:

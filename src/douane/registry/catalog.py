@@ -1,124 +1,97 @@
 """The catalog: every tool, prompt, resource and template there is, under the one name the gateway shows it by.
 
-An upstream publishes all it offers at once and withdraws it when it fails; readers see whole generations. What two
-upstreams would show under one name is shown by neither, and listed as missing with the reason.
+An upstream publishes all it offers at once and withdraws it when it fails; readers see whole generations. Names are made
+over all of it, so that a thing has one name at every endpoint, and in the policies.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from ..protocol.call import JSON
 from ..protocol.methods import KINDS, Kind
+from .item import Item, digest_of
+from .lists import Lists
+from .names import Clashes, told_apart
+from .selection import Selection
 
-__all__ = ["KINDS", "Catalog", "Item", "Kind", "digest_of"]
+__all__ = ["KINDS", "Catalog", "Item", "Kind", "Lists", "digest_of"]
 
-_sorted = msgspec.json.Encoder(order="sorted").encode
-
-
-def digest_of(definition: JSON) -> str:
-    """SHA-256 of a definition, whatever the order of its members."""
-    return hashlib.sha256(_sorted(definition)).hexdigest()
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One thing an upstream offers."""
-
-    kind: Kind
-    upstream: str
-    name: str
-    """As the upstream names it: a name, a URI, or a URI template."""
-    exposed: str
-    """As the gateway shows it."""
-    definition: JSON
-    """As the gateway shows it."""
-    digest: str
+_CLASH = "two upstreams show this name; the operator can set another prefix"
 
 
-Changed = Callable[[frozenset[Kind]], None]
-"""Told which lists are not what they were."""
+class Catalog(Lists):
+    """The lists of everything, and what keeps the selected ones."""
 
-
-class Catalog:
     def __init__(self) -> None:
-        self.generation = 0
-        """Another whenever what a caller sees is another: the lists, or what is missing from them."""
+        super().__init__()
         self._offers: dict[str, tuple[Item, ...]] = {}
-        self._missing: dict[str, str] = {}
-        self._capabilities: dict[str, frozenset[str]] = {}
-        self._clashes: tuple[str, ...] = ()
-        self._shown_missing: Mapping[str, str] = {}
-        self._by_name: dict[tuple[Kind, str], Item] = {}
-        self._lists: dict[Kind, tuple[Item, ...]] = dict.fromkeys(KINDS, ())
-        self.on_change: list[Changed] = []
+        """The last of each, whether it is there or not: a name does not change because another is away."""
+        self._away: dict[str, str] = {}
+        self._abilities: dict[str, frozenset[str]] = {}
+        self._selected: list[tuple[Selection, Lists]] = []
+
+    def select(self, selection: Selection) -> Lists:
+        """The lists of a selection, kept as the catalog changes."""
+        lists = Lists()
+        self._selected.append((selection, lists))
+        self._rebuild()
+        return lists
+
+    def plain(self, kind: Kind, shown: str, own: str) -> str | None:
+        """What something would be shown as if no other upstream had that name; None: as it is shown."""
+        if kind == "resources":
+            # A URI is shown as it is, unless two have it.
+            return own if own != shown else None
+        found = self.find(kind, shown)
+        return found.plain or None if found is not None else None
 
     def publish(self, upstream: str, items: Sequence[Item], capabilities: frozenset[str]) -> None:
         """Everything `upstream` offers, in its own order, and what it can do. Replaces what it offered before."""
-        self._capabilities[upstream] = capabilities
-        self._missing.pop(upstream, None)
+        self._abilities[upstream] = capabilities
+        self._away.pop(upstream, None)
         self._offers[upstream] = tuple(items)
         self._rebuild()
 
     def withdraw(self, upstream: str, reason: str) -> None:
         """`upstream` offers nothing now; `reason` is shown to callers."""
-        self._offers.pop(upstream, None)
-        self._capabilities.pop(upstream, None)
-        self._missing[upstream] = reason
+        self._abilities.pop(upstream, None)
+        self._away[upstream] = reason
         self._rebuild()
 
-    @property
-    def missing(self) -> Mapping[str, str]:
-        """What is not in the lists, and why: upstreams by name, clashing names."""
-        clashes = dict.fromkeys(self._clashes, "two upstreams show this name; the operator can set another prefix")
-        return {**self._missing, **clashes}
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """What at least one upstream can do (`tools`, `completions`, …)."""
-        return frozenset[str]().union(*self._capabilities.values())
-
-    def find(self, kind: Kind, exposed: str) -> Item | None:
-        return self._by_name.get((kind, exposed))
-
-    def items(self, kind: Kind) -> tuple[Item, ...]:
-        """In a fixed order: by upstream name, then as the upstream lists them."""
-        return self._lists[kind]
-
-    def reader_of(self, uri: str) -> Item | None:
-        """Who serves `uri`: the resource of that name, else the template that fits with the longest literal start."""
-        found = self.find("resources", uri)
-        if found is not None:
-            return found
-        fitting = [t for t in self.items("resourceTemplates") if _fits(t.exposed, uri)]
-        return max(fitting, key=lambda t: len(t.exposed.partition("{")[0]), default=None)
-
     def _rebuild(self) -> None:
-        seen: dict[tuple[Kind, str], Item] = {}
-        clashes: set[tuple[Kind, str]] = set()
-        for upstream in sorted(self._offers):
-            for item in self._offers[upstream]:
-                key = (item.kind, item.exposed)
-                other = seen.setdefault(key, item)
-                if other is not item:
-                    clashes.add(key)
-        for key in clashes:
-            del seen[key]
-        lists: dict[Kind, tuple[Item, ...]] = {k: tuple(i for i in seen.values() if i.kind == k) for k in KINDS}
-        changed: frozenset[Kind] = frozenset(k for k in KINDS if lists[k] != self._lists[k])
-        self._by_name, self._lists = seen, lists
-        self._clashes = tuple(sorted(name for _, name in clashes))
-        missing = self.missing
-        if changed or missing != self._shown_missing:
-            self.generation += 1
-            self._shown_missing = missing
-        if changed:
-            for tell in tuple(self.on_change):
-                tell(changed)
+        offered = [item for upstream in sorted(self._offers) for item in self._offers[upstream]]
+        named, clashes = told_apart([item for item in offered if not item.hidden])
+        shown = [item for item in named if item.upstream not in self._away]
+        hidden = [item for item in offered if item.hidden and item.upstream not in self._away]
+        able = frozenset[str]().union(*self._abilities.values())
+        changes = [(self.replace(shown, hidden, {**self._away, **_withheld(clashes)}, able), self.tell)]
+        for selection, lists in self._selected:
+            changes.append((self._fill(selection, lists, shown, hidden, clashes), lists.tell))
+        # Everybody sees the new generation before anybody is told of it.
+        for changed, tell in changes:
+            tell(changed)
+
+    def _fill(
+        self, selection: Selection, lists: Lists, shown: Sequence[Item], hidden: Sequence[Item], clashes: Clashes
+    ) -> frozenset[Kind]:
+        selected = [item for item in shown if selection.selects(item)]
+        others = [i for i in shown if selection.concerns(i.upstream) and not selection.selects(i)]
+        others += [item for item in hidden if selection.concerns(item.upstream)]
+        away = {name: reason for name, reason in self._away.items() if selection.concerns(name)}
+        # Whom it clashes with is nothing for who does not see the other.
+        clashing = {name: _CLASH for (_, name), group in clashes.items() if any(map(selection.selects, group))}
+        able = frozenset[str]().union(*(selection.narrowed(u, a) for u, a in self._abilities.items()))
+        return lists.replace(selected, others, {**away, **clashing}, able)
 
 
-def _fits(template: str, uri: str) -> bool:
-    # Literal start and end only: a pattern made of a hostile template could take for ever to match.
-    start, brace, _ = template.partition("{")
-    end = template.rpartition("}")[2]
-    return bool(brace) and len(uri) > len(start) + len(end) and uri.startswith(start) and uri.endswith(end)
+def _withheld(clashes: Clashes) -> Mapping[str, str]:
+    """Why each name is missing. Only upstreams that show it are named, and their own name for it."""
+    said: dict[str, str] = {}
+    for (_, name), group in clashes.items():
+        sources = sorted({f"{item.upstream} ({item.name})" for item in group})
+        if len(sources) == 1:
+            said[name] = f"{sources[0]} is listed {len(group)} times by its server, so which is meant cannot be told"
+        else:
+            both = " and ".join(sources)
+            said[name] = (
+                f"{both} would both be shown so; the operator can set another `prefix`, or `as` for one of them"
+            )
+    return said

@@ -212,18 +212,19 @@ class Client:
             return []
         return (await self.list(method))[0]
 
-    async def list(self, method: str) -> tuple[list[dict[str, Any]], JSON]:
-        """All pages of one list, and `_meta` of the last page."""
+    async def list(self, method: str, meta: JSON = _NO_ARGUMENTS) -> tuple[list[dict[str, Any]], JSON]:
+        """All pages of one list, and `_meta` of the last page. `meta` is sent with each request."""
         member = METHODS[method].lists or ""
         items: list[dict[str, Any]] = []
-        params: dict[str, Any] = {}
+        own: dict[str, Any] = {"_meta": meta} if meta else {}
+        params = own
         while True:
             page = await self.request(method, params)
             items += page[member]
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str):
                 return items, page.get("_meta", {})
-            params = {"cursor": cursor}
+            params = {**own, "cursor": cursor}
 
 
 def _ears(on_progress: OnProgress | None, on_log: OnLog | None) -> Callable[[Event], None] | None:

@@ -56,12 +56,13 @@ class Door(NamedTuple):
     """To be written into the entry; None: it is named only."""
 
 
-def by_url(listen: Listen, token: Path | None) -> Door:
-    """The door over HTTP; with `token`, what is in that file. Raises NoSuchDoor, TokenUnusable."""
+def by_url(listen: Listen, token: Path | None, server: str | None = None) -> Door:
+    """The door over HTTP, of a virtual server or the whole; with `token`, what is in that file. Raises NoSuchDoor, TokenUnusable."""
     if listen.port == 0:
         raise NoSuchDoor("listen.port is 0, another one at each start; give it a number so that clients can name it")
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    return Door(url=f"http://{host}:{listen.port}/mcp", token=None if token is None else read_token(token))
+    path = "/mcp" if server is None else f"/mcp/{server}"
+    return Door(url=f"http://{host}:{listen.port}{path}", token=None if token is None else read_token(token))
 
 
 class Snippet(NamedTuple):

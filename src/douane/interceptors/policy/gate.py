@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from msgspec.structs import replace
+
 from ...flow.chain import Gate, Stage, Trail
 from ...protocol.call import JSON, Call
 from ...protocol.outcome import Outcome, Refused
@@ -12,11 +14,13 @@ from ...registry.catalog import Kind
 from ...registry.marks import Marks
 from ...wire.codes import METHOD_NOT_FOUND, POLICY_DENIED
 from .facts import arguments_of
-from .rules import Decision, Open, Rules, Subject
+from .rules import Decision, Either, Open, Rules, Subject
 
 __all__ = ["ACTIONS", "make"]
 
 About = tuple[str, str, Kind]
+Plain = Callable[[Kind, str, str], str | None]
+"""What a thing would be shown as if no other upstream had that name, from how it is shown and its own name; or None."""
 
 ACTIONS: dict[str, About] = {
     "tools/call": ("call", "Tool", "tools"),
@@ -39,12 +43,19 @@ _MAX_SHOWN = 200
 _NONE: Sequence[str] = ()
 
 
-def make(rules: Callable[[], Rules], marks: Marks, *, now: Callable[[], float] = time.time) -> Gate:
+def _nothing_else(kind: Kind, shown: str, own: str) -> str | None:
+    return None
+
+
+def make(
+    rules: Callable[[], Rules], marks: Marks, *, plain: Plain = _nothing_else, now: Callable[[], float] = time.time
+) -> Gate:
     """`rules` gives the policies in force; a new set is a new epoch, and what was decided before it is forgotten.
 
+    What forbids the `plain` name of a thing forbids it: no server gets another past a rule by listing the same name.
     `now` is `context.now`, in seconds since 1970.
     """
-    kept: dict[tuple[object, ...], Decision | Open] = {}
+    kept: dict[tuple[object, ...], Decision | Open | Either] = {}
     epoch = ""
 
     def hold(call: Call, trail: Trail) -> Call | Outcome:
@@ -63,12 +74,16 @@ def make(rules: Callable[[], Rules], marks: Marks, *, now: Callable[[], float] =
         if found is None:
             if len(kept) >= _MAX_KEPT:
                 kept.clear()
-            found = kept[key] = in_force.judge(_subject(call, about, marks))
+            subject = _subject(call, about, marks)
+            found = kept[key] = in_force.judge(subject)
+            other = plain(about[2], subject.shown, subject.name) if call.upstream is not None else None
+            if other is not None:
+                found = kept[key] = Either(found, in_force.judge(replace(subject, shown=other)))
         if type(found) is Decision:
             decision, dropped = found, _NONE
         else:
             arguments, dropped = arguments_of(call.params.get("arguments"))
-            decision = cast("Open", found).ask(_context(call, arguments, dropped), now())
+            decision = cast("Open | Either", found).ask(_context(call, arguments, dropped), now())
         trail.decision = "allow" if decision.allowed else "deny"
         trail.rule = decision.rule
         trail.policy = epoch

@@ -17,7 +17,7 @@ from .clock import clock_at, told_by_clock
 from .source import PolicyError, Rule, rules_of
 from .vocabulary import check, mentions_context
 
-__all__ = ["Decision", "Open", "PolicyError", "Rules", "Subject"]
+__all__ = ["Decision", "Either", "Open", "PolicyError", "Rules", "Subject"]
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -57,6 +57,23 @@ class Open:
         """`context` is all of it but `now`, which is `now_s`, in seconds since 1970."""
         entities = self.entities.with_added_json_str(clock_at(now_s)) if self._timed else self.entities
         return _decision(cedarpy.is_authorized({**self._request, "context": context}, self._policies, entities))
+
+
+class Either:
+    """One thing under two names: what permits it speaks of the one it is shown by, what forbids it of either."""
+
+    __slots__ = ("_other", "_shown")
+
+    def __init__(self, shown: Decision | Open, other: Decision | Open) -> None:
+        self._shown, self._other = shown, other
+
+    def ask(self, context: Mapping[str, Any], now_s: float) -> Decision:
+        """As of `Open`."""
+        shown, other = (
+            found if isinstance(found, Decision) else found.ask(context, now_s) for found in (self._shown, self._other)
+        )
+        is_forbidden = not other.allowed and other.rule != "default"
+        return other if shown.allowed and is_forbidden else shown
 
 
 class Rules:

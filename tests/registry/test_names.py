@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from douane.gateway.names import MAX_NAME, exposed
+from douane.registry.names import MAX_NAME, exposed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""One endpoint: what it shows, the chain behind it, and the doors before it.
+
+The whole of the gateway is one, at `/mcp`; each virtual server is another, at `/mcp/NAME`. Each has a RESOLVE over its own
+lists, so what one does not show is not there for it, whatever is asked. Behind RESOLVE they share everything.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from .. import __version__
+from ..flow.chain import Chain, Handler, Interceptor, Observer
+from ..protocol.call import Principal
+from ..registry.catalog import Lists
+from ..sdk.client_sessions import Sessions
+from ..sdk.http_door import Admit, HttpDoor, Turned
+from ..sdk.listener import About, Listener
+from ..transports.http_server import Request
+from ..wire.rpc import Limits
+from .health import NOTHING_HERE
+
+__all__ = ["ABOUT", "Front", "Settings", "Shown"]
+
+ABOUT = About({"name": "douane", "title": "Douane", "version": __version__}, layer="gateway")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    first_lists_s: float = 5.0
+    """How long a caller that comes right after the start waits for upstreams that have not been listed yet."""
+    max_sessions: int = 10_000
+    """Of each endpoint."""
+    max_sessions_per_principal: int = 1_000
+    session_idle_s: float = 1800.0
+    limits: Limits = Limits()
+
+
+def _everybody(principal: Principal) -> bool:
+    return True
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What one endpoint is made of."""
+
+    lists: Lists
+    interceptors: Sequence[Interceptor]
+    """Of its front chain: RESOLVE over `lists`, and what all endpoints share."""
+    about: About = ABOUT
+    welcomes: Callable[[Principal], bool] = _everybody
+    """For whom it is there."""
+
+
+class Front:
+    def __init__(
+        self,
+        shown: Shown,
+        end: Handler,
+        admit: Admit,
+        settings: Settings,
+        *,
+        settled: Callable[[], Awaitable[None]],
+        observers: Sequence[Observer],
+    ) -> None:
+        self.shown = shown
+        self.chain = Chain(shown.interceptors, end, observers=observers)
+        self.listener = Listener(self.chain.run, shown.lists, shown.about, settled)
+        clock = asyncio.get_running_loop().time
+        sessions = Sessions(
+            shown.lists,
+            clock,
+            max_sessions=settings.max_sessions,
+            max_per_principal=settings.max_sessions_per_principal,
+            idle_s=settings.session_idle_s,
+        )
+        self.http = HttpDoor(self.listener, _only(shown.welcomes, admit), sessions, settings.limits)
+
+
+def _only(welcomes: Callable[[Principal], bool], admit: Admit) -> Admit:
+    if welcomes is _everybody:
+        return admit
+
+    def admit_some(request: Request) -> Principal:
+        principal = admit(request)
+        if not welcomes(principal):
+            raise Turned(404, NOTHING_HERE)
+        return principal
+
+    return admit_some
