@@ -153,7 +153,11 @@ _ALL = load(
 )
 
 
-@given(st.dictionaries(st.text(), _JSON, max_size=6))
+# With a name of these on top nothing can be known of the arguments, and a rule that asks what they have fails.
+_TOP = st.text().filter(lambda key: key not in ("__entity", "__expr", "__extn"))
+
+
+@given(st.dictionaries(_TOP, _JSON, max_size=6))
 def test_whatever_the_arguments_are_a_rule_that_does_not_look_at_them_is_decided(arguments: dict[str, object]) -> None:
     shown, dropped = arguments_of(arguments)
     context = {"arguments": shown, "dropped": dropped, "client": "c", "conversation": ""}
