@@ -67,7 +67,7 @@ async def test_session_ids_are_long_unlike_and_printable(tmp_path: Path) -> None
 
 async def test_a_revision_in_the_header_must_be_one_that_is_spoken(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running, session(running) as client:
-        for revision in ("1999-01-01", "2024-11-05", "latest", ""):
+        for revision in ("1999-01-01", "2024-10-07", "latest", ""):
             headers = client.headers() | {"mcp-protocol-version": revision}
             answer = await post(running, request("tools/list"), headers)
             assert answer.status == 400, revision
@@ -79,7 +79,8 @@ async def test_a_revision_in_the_header_must_be_one_that_is_spoken(tmp_path: Pat
 
 async def test_initialize_settles_on_what_both_speak(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running:
-        for asked, settled in (("2025-06-18", "2025-06-18"), (OLDER, OLDER), ("1999-01-01", OLDER), (MODERN, OLDER)):
+        spoken = ("2024-11-05", "2025-03-26", "2025-06-18", OLDER)
+        for asked, settled in (*zip(spoken, spoken, strict=True), ("1999-01-01", OLDER), (MODERN, OLDER)):
             async with http(running) as client:
                 assert (await client.greet(asked))["protocolVersion"] == settled
 
