@@ -7,6 +7,7 @@ from typing import Any
 
 from asked import answer, everything, plain
 from mcp import ClientSession, StdioServerParameters, stdio_client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
 
@@ -21,6 +22,9 @@ async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
         await _talk(stdio_client(server), line, said)
         return
     headers = {"Authorization": f"Bearer {line.token}"} if line.token else {}
+    if line.url.endswith("/sse"):
+        await _talk(sse_client(line.url, headers=headers), line, said)
+        return
     async with create_mcp_http_client(headers=headers) as http:
         await _talk(streamable_http_client(line.url, http_client=http), line, said)
 

@@ -16,6 +16,7 @@ from ..sdk.client_sessions import Sessions
 from ..sdk.http_door import HttpDoor
 from ..sdk.line_door import LineDoor
 from ..sdk.listener import About, Listener
+from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Endpoint, Request
 from ..transports.link import Link
 from ..wire.rpc import Limits
@@ -37,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     max_sessions: int = 10_000
     max_sessions_per_principal: int = 1_000
     session_idle_s: float = 1800.0
+    sse: bool = True
+    """Serve HTTP+SSE, the transport of 2024-11-05, too."""
     limits: Limits = Limits()
 
 
@@ -73,6 +76,7 @@ class Gateway:
             idle_s=settings.session_idle_s,
         )
         self.http = HttpDoor(self.listener, admit, sessions, settings.limits)
+        self.sse = SseDoor(self.listener, admit, settings.limits, idle_s=settings.session_idle_s)
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
@@ -81,7 +85,8 @@ class Gateway:
     @property
     def endpoint(self) -> Endpoint:
         """All paths served over HTTP."""
-        return routed({b"/mcp": self.http, b"/healthz": self.health.live, b"/readyz": self.health.ready})
+        older = self.sse.paths if self.settings.sse else {}
+        return routed({b"/mcp": self.http, **older, b"/healthz": self.health.live, b"/readyz": self.health.ready})
 
     def start(self) -> None:
         """Begin to start every upstream, a few at a time. Returns at once."""
@@ -96,7 +101,8 @@ class Gateway:
 
     @property
     def lines(self) -> int:
-        return len(self._doors)
+        """Clients on a line or a stream."""
+        return len(self._doors) + len(self.sse)
 
     def report(self) -> dict[str, Any]:
         """What `/readyz` says."""
@@ -117,12 +123,13 @@ class Gateway:
         """
         self._draining = True
         self.http.hush()
-        await _all(door.drain(within_s) for door in tuple(self._doors))
+        await _all((self.sse.drain(within_s), *(door.drain(within_s) for door in tuple(self._doors))))
 
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True
         await self.http.aclose()
+        await self.sse.aclose()
         for door in tuple(self._doors):
             await door.aclose()
         if self._doors:
