@@ -51,7 +51,7 @@ async def open_url(
         try:
             return await http_legacy.connect(http, url, headers=headers, deadline_s=deadline_s)
         except http_legacy.NoStream as exc:
-            raise CannotConnect(f"speaks neither Streamable HTTP ({posted}) nor HTTP+SSE (it {exc})") from exc
+            raise CannotConnect(f"speaks neither Streamable HTTP ({posted}) nor HTTP+SSE: {exc}") from exc
 
     return await open_line(
         stream,

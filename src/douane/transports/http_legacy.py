@@ -188,7 +188,7 @@ class _ClientEnd(_End):
             )
             why = "the server has ended its stream"
         except HttpTimeout:
-            why = "names no endpoint in time"
+            why = "its stream names no endpoint in time"
         except (HttpError, NoStream) as exc:
             why = str(exc)
         self._break(why)
@@ -203,20 +203,20 @@ class _ClientEnd(_End):
         elif event.event == _MESSAGE and event.data:
             self._deliver(event.data)
         elif event.event == _ENDPOINT:
-            raise NoStream("names a second endpoint on one stream")
+            raise NoStream("its stream names a second endpoint")
 
     def _read_endpoint(self, event: sse.Event) -> str:
         if event.event != _ENDPOINT:
-            raise NoStream(f"begins its stream with {event.event[:40]!r}, not with its endpoint")
+            raise NoStream(f"its stream begins with {event.event[:40]!r}, not with its endpoint")
         said = event.data.decode("utf-8", "replace")
         if not said or not said.isascii() or not said.isprintable() or " " in said:
-            raise NoStream("names an endpoint that is no URL")
+            raise NoStream("its endpoint is no URL")
         try:
             origin, target = Origin.parse(urljoin(self._url, said))
         except ValueError as exc:
-            raise NoStream(f"names an endpoint that cannot be used: {exc}") from None
+            raise NoStream(f"its endpoint cannot be used: {exc}") from None
         if origin != self._origin:
-            raise NoStream(f"names an endpoint of another origin, {origin.scheme}://{origin.authority}; refused")
+            raise NoStream(f"its endpoint is of another origin, {origin.scheme}://{origin.authority}; refused")
         return target
 
     # --- messages ---
@@ -242,6 +242,6 @@ class _ClientEnd(_End):
 
 def _check_head(status: int, headers: Mapping[bytes, bytes]) -> None:
     if status != 200:
-        raise NoStream(f"answers GET with status {status}")
+        raise NoStream(f"GET is answered with status {status}")
     if not headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-        raise NoStream("answers GET with something else than an event stream")
+        raise NoStream("GET is answered with something else than an event stream")
