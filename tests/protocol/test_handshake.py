@@ -104,6 +104,14 @@ def test_a_server_gets_the_call_without_an_envelope_under_our_token() -> None:
     assert json.loads(handshake.write_call(9, call(params={"name": "t"}), "2024-11-05"))["params"] == {"name": "t"}
 
 
+@pytest.mark.parametrize(("revision", "sent"), [("2025-03-26", False), ("2025-06-18", True)])
+def test_a_server_is_not_told_the_context_of_a_completion_before_it_knows_one(revision: str, sent: bool) -> None:
+    params = {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "v"}, "context": {}}
+    frame = json.loads(handshake.write_call(9, call("completion/complete", params), revision))
+    assert ("context" in frame["params"]) is sent
+    assert frame["params"]["ref"] == params["ref"]
+
+
 def written(outcome: Any, method: str = "tools/call", revision: str = "2025-11-25") -> Any:
     frame = json.loads(handshake.write_outcome(1, call(method), outcome, revision))
     return frame["result"] if "result" in frame else frame["error"]
