@@ -21,7 +21,7 @@ from gateway_clients import (
     text_of,
     tool,
 )
-from gateway_world import Gateway, gateway, until, witness
+from gateway_world import Gateway, gateway, hostile, until, witness
 
 BATCHING = "2025-03-26"
 REVISIONS = ("2024-11-05", BATCHING, "2025-06-18", OLDER)
@@ -164,6 +164,21 @@ async def test_no_other_revision_has_batches(tmp_path: Path, door: Door, revisio
         assert said["error"]["code"] == -32600
         assert "a batch is not accepted" in said["error"]["message"]
     assert b"tools/call" not in seen.read_bytes()
+
+
+@DOORS
+async def test_answers_that_are_too_large_for_one_message_come_as_several_arrays(tmp_path: Path, door: Door) -> None:
+    async with gateway(tmp_path / "home", {"h": hostile()}) as running, door(running) as at:
+        await at.greet(BATCHING)
+        calls = [request("tools/call", tool("h_big", {"bytes": 1_500_000}), id) for id in "abcde"]
+        if isinstance(at.client, TwoWay):
+            await at.client.say(json.dumps(calls).encode())
+            arrays = [await at.client.hear() for _ in range(3)]
+        else:
+            await at.client.line.send("POST", at.client.headers(), json.dumps(calls).encode())
+            arrays = [message async for message in at.client.messages()]
+        assert [len(array) for array in arrays] == [2, 2, 1]
+        assert sorted(answer["id"] for array in arrays for answer in array) == list("abcde")
 
 
 async def test_over_http_a_batch_needs_its_session(tmp_path: Path) -> None:

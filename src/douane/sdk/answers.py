@@ -1,4 +1,6 @@
-"""The answers to one batch: gathered until its last request has been answered or given up, then told as one.
+"""The answers to one batch: gathered until its last request has been answered or given up, then told as one array.
+
+Answers that together are larger than a message may be are told as several.
 
 Spec: JSON-RPC 2.0 §6; specification/2025-03-26/basic/index.mdx (batching).
 """
@@ -9,8 +11,15 @@ from collections.abc import Callable
 from ..protocol.eras import stateless
 from ..wire import rpc
 from ..wire.codes import INVALID_REQUEST
+from ..wire.json import DEFAULT_LIMITS
 
-__all__ = ["Answers", "out_of_place"]
+__all__ = ["Answers", "Tell", "out_of_place"]
+
+_MAX_BYTES = DEFAULT_LIMITS.max_bytes
+"""What peers take as one message."""
+
+Tell = Callable[[list[bytes], bool], None]
+"""Told answers, and whether they are the last."""
 
 
 def out_of_place(request: rpc.Request) -> str | None:
@@ -23,17 +32,22 @@ def out_of_place(request: rpc.Request) -> str | None:
 
 
 class Answers:
-    """`add` what is known at once, `owe` what a task will add; `tell` is called once, after `seal`. In any order."""
+    """`add` what is known at once, `owe` what a task will add, then `seal`. Answers come in any order."""
 
-    __slots__ = ("_frames", "_owed", "_sealed", "_tell")
+    __slots__ = ("_bytes", "_frames", "_owed", "_sealed", "_tell")
 
-    def __init__(self, tell: Callable[[list[bytes]], None]) -> None:
+    def __init__(self, tell: Tell) -> None:
         """`tell` gets no frames when nothing was asked, or all of it was cancelled."""
         self._tell, self._frames = tell, list[bytes]()
-        self._owed, self._sealed = 0, False
+        self._bytes = self._owed = 0
+        self._sealed = False
 
     def add(self, frame: bytes) -> None:
+        if self._frames and self._bytes + len(frame) > _MAX_BYTES:
+            full, self._frames, self._bytes = self._frames, [], 0
+            self._tell(full, False)
         self._frames.append(frame)
+        self._bytes += len(frame)
 
     def refuse(self, id: rpc.Id | None, reason: str, code: int = INVALID_REQUEST) -> None:
         self.add(rpc.write_error(id, code, reason))
@@ -53,4 +67,4 @@ class Answers:
 
     def _maybe_tell(self) -> None:
         if self._sealed and not self._owed:
-            self._tell(self._frames)
+            self._tell(self._frames, True)

@@ -35,6 +35,9 @@ AS_STREAM = encode_headers(
     [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 )
 
+_MAX_UNSENT_BYTES = 8 * 1024 * 1024
+"""Of a batch: one array of answers, while the one before is on its way."""
+
 
 class Answer(msgspec.Struct):
     """How one call is answered."""
@@ -66,7 +69,7 @@ class Answer(msgspec.Struct):
 
 
 class BatchAnswer:
-    """How a batch is answered: events as they come, and then all answers in one array."""
+    """How a batch is answered: events as they come, and then all answers in one array, or in a few."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply, self._open = reply, False
@@ -76,18 +79,23 @@ class BatchAnswer:
         return Part(self, params)
 
     def deliver(self, event: Event, token: str | int | None) -> None:
-        if not self._open:
-            self._reply.open(200, AS_STREAM)
-            self._open = True
-        self._reply.write(sse.encode(stateless.write_event(event, token)))
+        self._write(stateless.write_event(event, token))
 
-    def _tell(self, frames: list[bytes]) -> None:
-        if self._open:
+    def _tell(self, frames: list[bytes], last: bool) -> None:
+        if not last:
+            self._write(write_batch(frames))
+        elif self._open:
             self._reply.end(sse.encode(write_batch(frames)) if frames else b"")
         elif frames:
             self._reply.send(200, AS_JSON, write_batch(frames))
         else:
             self._reply.send(202, ())
+
+    def _write(self, frame: bytes) -> None:
+        if not self._open:
+            self._reply.open(200, AS_STREAM)
+            self._open = True
+        self._reply.write(sse.encode(frame), max_unsent_bytes=_MAX_UNSENT_BYTES)
 
 
 class Part(msgspec.Struct):

@@ -130,7 +130,7 @@ class LineDoor:
             elif (task := self._on_request(frame, answers.add)) is not None:
                 answers.owe(task)
 
-    def _send_batch(self, frames: list[bytes]) -> None:
+    def _send_batch(self, frames: list[bytes], last: bool) -> None:
         if frames:
             self._send(write_batch(frames))
 
