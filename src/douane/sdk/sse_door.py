@@ -15,7 +15,7 @@ from ..protocol.call import Principal
 from ..transports.http_legacy import ServerEnd
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import rpc
-from .http_answer import AS_TEXT
+from .http_answer import AS_STREAM, AS_TEXT
 from .http_door import Admit, Turned
 from .line_door import LineDoor
 from .listener import Listener
@@ -99,6 +99,7 @@ class SseDoor:
 
     def _begin(self, principal: Principal, reply: Reply) -> None:
         id_ = secrets.token_urlsafe(32)
+        reply.open(200, AS_STREAM)
         end = ServerEnd(reply, (MESSAGES + b"?" + _ID).decode() + id_)
         door = LineDoor(end, self._listener, principal, self._limits)
         tending = self._loop.create_task(self._tend(id_, door))

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from ..wire import sse
 from .http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin
-from .http_parse import HeaderBlock, Headers, encode_headers, header_block
+from .http_parse import HeaderBlock, Headers, header_block
 from .http_server import Reply
 from .link import Link, LinkClosed, OnClose, OnFrame
 
@@ -23,9 +23,6 @@ _MAX_UNREAD_BYTES = 8 * 1024 * 1024
 _POST_TIMEOUT_S = 30.0
 """A message is taken at once; its answer comes on the stream."""
 _ENDPOINT, _MESSAGE = "endpoint", "message"
-_STREAM = encode_headers(
-    [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-)
 _PULSE = b":\n\n"
 """A comment: clients and proxies give up a stream that is silent for minutes, and a dead one is found by writing."""
 
@@ -74,10 +71,9 @@ class ServerEnd(_End):
     """One client: its stream is the answer to a GET, its frames are handed in with `take`."""
 
     def __init__(self, reply: Reply, endpoint: str) -> None:
-        """Opens the stream. `endpoint`: where the client is to POST, from the root of this server."""
+        """`reply` is an open event stream. `endpoint`: where the client is to POST, from the root of this server."""
         super().__init__()
         self._reply = reply
-        reply.open(200, _STREAM)
         reply.gone = self._gone
         reply.write(sse.encode(endpoint.encode("ascii"), event=_ENDPOINT))
 
@@ -194,6 +190,8 @@ class _ClientEnd(_End):
         self._break(why)
 
     def _on_event(self, event: sse.Event) -> None:
+        if self._why is not None:
+            return
         if self._endpoint is None:
             self._endpoint = self._read_endpoint(event)
             # From here on only its end ends it: silence means nothing, and every call has its own deadline.
