@@ -149,9 +149,17 @@ async def test_there_are_only_so_many_streams_and_one_that_ends_makes_room() -> 
     async with world(Handler(), max_streams=2) as at, stream(at):
         async with stream(at):
             status, text = await said(at, "GET", "/sse", "anna")
-            assert (status, text) == (503, b"server: no stream is free; try again later")
+            assert (status, text) == (503, b"gateway: no stream is free; try again later")
         assert await until(lambda: len(at.door) == 1)
         async with stream(at) as another:
+            await another.greet()
+
+
+async def test_one_caller_has_a_share_of_the_streams_and_leaves_room_for_others() -> None:
+    async with world(Handler(), max_per_principal=1) as at, stream(at, "anna"):
+        status, text = await said(at, "GET", "/sse", "anna")
+        assert (status, text) == (429, b"client: you have 1 streams open; end one")
+        async with stream(at, "boris") as another:
             await another.greet()
 
 

@@ -26,8 +26,10 @@ STREAM, MESSAGES = b"/sse", b"/messages"
 _ID = b"session_id="
 _PULSE_S = 15.0
 """As often as sse-starlette, which most servers of this transport stand on. Clients give up after five minutes."""
-MAX_STREAMS = 1000
+_MAX_STREAMS = 1000
 """Each holds a connection for as long as its client likes; a tenth of what the server has."""
+_MAX_PER_PRINCIPAL = 100
+"""A person has a few clients, and each opens a stream for each of its windows."""
 
 
 class _Stream(msgspec.Struct, eq=False):
@@ -47,13 +49,15 @@ class SseDoor:
         admit: Admit,
         limits: rpc.Limits,
         *,
-        max_streams: int = MAX_STREAMS,
+        max_streams: int = _MAX_STREAMS,
+        max_per_principal: int = _MAX_PER_PRINCIPAL,
         idle_s: float = 1800.0,
         pulse_s: float = _PULSE_S,
     ) -> None:
         """`idle_s`: a stream on which nothing was said or is open for so long is ended."""
         self._listener, self._admit, self._limits = listener, admit, limits
-        self._max_streams, self._idle_s, self._pulse_s = max_streams, idle_s, pulse_s
+        self._max_streams, self._max_per_principal = max_streams, max_per_principal
+        self._idle_s, self._pulse_s = idle_s, pulse_s
         self._loop = asyncio.get_running_loop()
         self._streams: dict[str, _Stream] = {}
         self._pulse: asyncio.TimerHandle | None = None
@@ -93,9 +97,16 @@ class SseDoor:
             # Clients of both transports POST here first, to see which one it is (2025-11-25/basic/transports.mdx).
             reply.send(405, AS_TEXT.plus((b"allow", b"GET")), b"client: GET opens a stream; the newer endpoint is /mcp")
         elif self._draining or len(self._streams) >= self._max_streams:
-            reply.send(503, AS_TEXT.plus((b"retry-after", b"5")), b"server: no stream is free; try again later")
+            why = f"{self._listener.about.layer}: no stream is free; try again later"
+            reply.send(503, AS_TEXT.plus((b"retry-after", b"5")), why.encode())
+        elif self._held_by(principal) >= self._max_per_principal:
+            reply.send(429, AS_TEXT, f"client: you have {self._max_per_principal} streams open; end one".encode())
         else:
             self._begin(principal, reply)
+
+    def _held_by(self, principal: Principal) -> int:
+        owner = (principal.tenant, principal.subject)
+        return sum((stream.principal.tenant, stream.principal.subject) == owner for stream in self._streams.values())
 
     def _begin(self, principal: Principal, reply: Reply) -> None:
         id_ = secrets.token_urlsafe(32)
