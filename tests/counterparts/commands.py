@@ -64,7 +64,7 @@ def everything_sse_server() -> list[str]:
 
 def library_server(transport: str) -> list[str]:
     """On the official Python SDK, first major version: over `stdio`, or `sse` or `streamable-http` at $PORT."""
-    return [_there(_OLDER), str(HERE / "serve_py1.py"), transport]
+    return [_there(_OLDER), str(HERE / "library_py1.py"), transport]
 
 
 def filesystem_server(*roots: str | Path) -> list[str]:

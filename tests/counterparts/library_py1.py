@@ -1,6 +1,6 @@
 """A server on the official Python SDK, first major version: every kind of resource, prompt and content, in a fixed order.
 
-    serve_py1.py stdio | sse | streamable-http        (over HTTP at $PORT of 127.0.0.1)
+    library_py1.py stdio | sse | streamable-http        (over HTTP at $PORT of 127.0.0.1)
 
 It speaks whichever of the handshake revisions it is asked for.
 """
