@@ -165,6 +165,7 @@ class HttpClient:
     def __init__(self, gateway: Gateway, line: Wire, path: str = "/mcp") -> None:
         self.gateway, self.line, self.path = gateway, line, path
         self.session: str | None = None
+        self.revision = OLDER
         self._token = gateway.token
         self._ids = itertools.count(1)
 
@@ -173,13 +174,14 @@ class HttpClient:
         await self.line.send("POST", head(self._token), json.dumps(request("initialize", hello)).encode(), self.path)
         answer = await self.line.answer()
         self.session = answer.headers["mcp-session-id"]
+        self.revision = answer.message["result"]["protocolVersion"]
         assert (await self.note("notifications/initialized")).status == 202
         return answer.message["result"]
 
     def headers(self, message: Message | None = None) -> Headers:
         if self.session is None:
             return head(self._token, message)
-        return head(self._token) | {"mcp-session-id": self.session, "mcp-protocol-version": OLDER}
+        return head(self._token) | {"mcp-session-id": self.session, "mcp-protocol-version": self.revision}
 
     async def begin(self, method: str, params: Message | None = None, id: int | None = None, **meta: Any) -> int:
         """Send a request; its answer is heard with `messages`."""
@@ -235,27 +237,20 @@ async def session(gateway: Gateway, path: str = "/mcp") -> AsyncIterator[HttpCli
         yield client
 
 
-class LineClient:
-    """A client that launched `douane stdio`."""
+class TwoWay:
+    """A client that says and hears one message at a time. Of the stateless era until it has greeted."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.process, self._in, self._out = process, process.stdin, process.stdout
+    def __init__(self) -> None:
         self.heard: list[Message] = []
         """What came that nobody was waiting for."""
         self._modern = True
         self._ids = itertools.count(1)
 
     async def say(self, data: bytes) -> None:
-        self._in.write(data + b"\n")
-        await self._in.drain()
+        raise NotImplementedError
 
     async def hear(self) -> Message:
-        async with asyncio.timeout(BOUND_S):
-            line = await self._out.readline()
-        assert line, "the line has ended"
-        return json.loads(line)
+        raise NotImplementedError
 
     async def answer_to(self, id: object) -> Message:
         while True:
@@ -297,6 +292,26 @@ class LineClient:
     async def note(self, method: str, params: Message | None = None) -> None:
         await self.say(json.dumps({"jsonrpc": "2.0", "method": method, "params": params or {}}).encode())
 
+
+class LineClient(TwoWay):
+    """A client that launched `douane stdio`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        super().__init__()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process, self._in, self._out = process, process.stdin, process.stdout
+
+    async def say(self, data: bytes) -> None:
+        self._in.write(data + b"\n")
+        await self._in.drain()
+
+    async def hear(self) -> Message:
+        async with asyncio.timeout(BOUND_S):
+            line = await self._out.readline()
+        assert line, "the line has ended"
+        return json.loads(line)
+
     def close(self) -> None:
         """The client has said all it will."""
         self._in.close()
@@ -332,6 +347,56 @@ async def stdio(world: World, *options: str) -> AsyncIterator[LineClient]:
             process.kill()
             await process.wait()
             raise
+
+
+class SseClient(TwoWay):
+    """A client of 2024-11-05: it listens on a stream, and posts what it says."""
+
+    def __init__(self, gateway: Gateway, line: Wire, endpoint: str, events: AsyncIterator[tuple[str, bytes]]) -> None:
+        super().__init__()
+        self.gateway, self.line, self.endpoint, self._events = gateway, line, endpoint, events
+
+    async def say(self, data: bytes) -> None:
+        answer = await post(self.gateway, data, head(self.gateway.token), self.endpoint)
+        assert (answer.status, answer.body) == (202, b"Accepted")
+
+    async def hear(self) -> Message:
+        name, data = await anext(self._events)
+        assert name == "message"
+        return json.loads(data)
+
+    async def plain(self, method: str) -> Message:
+        """A request as clients of this era send it, greeted or not."""
+        self._modern = False
+        return await self.ask(method)
+
+    async def ended(self) -> bool:
+        """Whether the stream ends without another event."""
+        return await anext(self._events, None) is None
+
+
+async def events(line: Wire, headers: Headers) -> AsyncIterator[tuple[str, bytes]]:
+    """The events of a stream, by name, without comments."""
+    unread = b""
+    async for chunk in line.chunks(headers):
+        unread += chunk
+        *whole, unread = unread.split(b"\n\n")
+        for block in whole:
+            fields = dict(field.split(b": ", 1) for field in block.split(b"\n") if not field.startswith(b":"))
+            if fields:
+                yield fields[b"event"].decode(), fields[b"data"]
+
+
+@asynccontextmanager
+async def sse(gateway: Gateway) -> AsyncIterator[SseClient]:
+    async with wire(gateway) as line:
+        await line.send("GET", {"authorization": f"Bearer {gateway.token}", "accept": "text/event-stream"}, path="/sse")
+        status, headers = await line.status()
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        stream = events(line, headers)
+        name, endpoint = await anext(stream)
+        assert name == "endpoint"
+        yield SseClient(gateway, line, endpoint.decode(), stream)
 
 
 def text_of(answer: Message) -> str:

@@ -34,21 +34,29 @@ ROWS = (
     Row(
         "P01",
         "JSON-RPC 2.0 requests, responses, errors, notifications; batches where 2025-03-26 requires them; ids of both types; strict about duplicate keys, depth, size, numbers",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_bad_frames_client.py::test_every_bad_frame_over_http_is_answered_400_with_its_code",
             "tests/frontdoor/test_bad_frames_client.py::test_every_bad_frame_on_a_line_is_answered_and_the_line_goes_on",
             "tests/frontdoor/test_bad_frames_upstream.py::test_an_answer_that_is_none_fails_its_own_call_in_time",
+            "tests/frontdoor/test_batches.py::test_a_batch_is_answered_in_one_array_and_what_needs_no_answer_gets_none",
+            "tests/frontdoor/test_batches.py::test_what_is_asked_in_one_batch_runs_at_the_same_time",
+            "tests/frontdoor/test_batches.py::test_each_fault_in_a_batch_is_answered_by_itself",
+            "tests/frontdoor/test_batches.py::test_no_other_revision_has_batches",
+            "tests/sdk/test_url.py::test_a_server_of_2025_03_26_may_send_batches_and_is_answered_in_one",
         ),
     ),
     Row(
         "P02",
         "All five revisions as server and as client; version negotiation both ways; dual-era servers and clients",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/frontdoor/test_sessions.py::test_initialize_settles_on_what_both_speak",
             "tests/sdk/test_line_door.py::test_both_eras_are_spoken_on_one_line_each_answered_in_its_own_words",
+            "tests/frontdoor/test_sessions.py::test_a_server_of_every_revision_serves_clients_of_every_revision",
+            "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
+            "tests/sdk/test_url.py::test_a_server_that_takes_no_post_is_spoken_to_on_its_stream_in_every_revision",
         ),
     ),
     Row(
@@ -63,7 +71,20 @@ ROWS = (
             "tests/reliability/test_shutdown.py::test_after_sigterm_no_process_of_any_shape_is_left",
         ),
     ),
-    Row("P04", "HTTP+SSE transport (2024-11-05), server and client", "planned"),
+    Row(
+        "P04",
+        "HTTP+SSE transport (2024-11-05), server and client",
+        "shown",
+        (
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_http_sse",
+            "tests/counterparts/test_through_gateway.py::test_a_client_gets_from_a_server_by_url_what_it_gets_directly",
+            "tests/counterparts/test_through_gateway.py::test_a_client_gets_through_every_door_what_it_gets_directly",
+            "tests/frontdoor/test_sse.py::test_a_stream_says_first_where_to_post_and_then_what_is_answered",
+            "tests/frontdoor/test_sse.py::test_what_is_posted_without_a_stream_of_ones_own_is_refused",
+            "tests/sdk/test_url.py::test_a_stream_that_begins_otherwise_than_with_an_endpoint_here_is_refused",
+            "tests/sdk/test_url.py::test_a_stream_that_dies_in_mid_call_ends_the_session_and_the_call_once",
+        ),
+    ),
     Row(
         "P05",
         "Streamable HTTP, server and client, legacy (sessions, GET stream, resumability with Last-Event-ID) and modern (stateless POST, required Mcp-* headers, header/body match)",
@@ -95,8 +116,20 @@ ROWS = (
         "P07",
         "Resources: static, templates, read text and binary, subscriptions (legacy subscribe; modern subscriptions/listen), updated and list_changed",
         "planned",
+        (
+            "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
+            "tests/counterparts/test_revisions.py::test_every_list_is_the_same_for_every_revision_and_at_every_time",
+        ),
     ),
-    Row("P08", "Prompts with arguments, embedded resources; completion", "planned"),
+    Row(
+        "P08",
+        "Prompts with arguments, embedded resources; completion",
+        "shown",
+        (
+            "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
+            "tests/counterparts/test_through_gateway.py::test_a_client_gets_through_every_door_what_it_gets_directly",
+        ),
+    ),
     Row(
         "P09",
         "Sampling (with tools), elicitation (form and url), roots: legacy server-initiated, modern multi-round-trip (MRTR)",
@@ -159,6 +192,7 @@ ROWS = (
             "tests/sdk/test_server.py::test_plain_functions_run_in_threads_side_by_side_and_coroutines_on_the_loop",
             "tests/sdk/test_server.py::test_what_cannot_be_served_is_refused_where_it_is_written",
             "tests/cli/test_dev.py::test_a_saved_file_is_served_on_the_line_that_is_open",
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_http_sse",
         ),
     ),
     Row(
@@ -216,6 +250,7 @@ ROWS = (
             "tests/frontdoor/test_virtual_servers.py::test_only_those_whose_list_changed_are_told",
             "tests/counterparts/test_virtual_servers.py::test_an_official_client_gets_the_selection_and_nothing_else",
             "tests/counterparts/test_virtual_servers.py::test_a_uri_that_two_servers_have_is_read_at_both",
+            "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
         ),
     ),
     Row(
@@ -503,6 +538,7 @@ ROWS = (
             "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_stdio",
             "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_streamable_http",
             "tests/counterparts/test_weather.py::test_the_same_program_on_the_official_sdk_passes_the_gateway_unchanged",
+            "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_http_sse",
         ),
     ),
     Row(

@@ -1,8 +1,9 @@
 """A well-behaved MCP server over stdio that writes down what reaches it. Standard library only.
 
-    python witness.py SEEN [modern] [NAME ...]
+    python witness.py SEEN [modern | REVISION] [NAME ...]
 
-Each frame it gets is appended to the file SEEN as one line. Revision 2025-11-25, or with `modern` 2026-07-28. Tools:
+Each frame it gets is appended to the file SEEN as one line. Revision 2025-11-25, or with `modern` 2026-07-28, or the
+one it is given. Tools:
 
     echo {text}        answers with the text
     wait               answers when `release` is called, or never after its cancellation
@@ -33,7 +34,8 @@ class Witness:
     def __init__(self, seen: str, modes: list[str]) -> None:
         self.seen = open(seen, "ab", buffering=0)  # noqa: SIM115 - as long as the process
         self.modern = "modern" in modes
-        self.tools = [*_TOOLS, *(mode for mode in modes if mode != "modern")]
+        self.revision = next((mode for mode in modes if mode.startswith("20")), _REVISION)
+        self.tools = [*_TOOLS, *(mode for mode in modes if mode not in ("modern", self.revision))]
         self.waiting: list[Any] = []
 
     def serve(self) -> None:
@@ -61,7 +63,7 @@ class Witness:
         if method == "server/discover" and self.modern:
             return {"supportedVersions": ["2026-07-28"], "capabilities": capabilities, **hints}
         if method == "initialize" and not self.modern:
-            return {"protocolVersion": _REVISION, "capabilities": capabilities, "serverInfo": server}
+            return {"protocolVersion": self.revision, "capabilities": capabilities, "serverInfo": server}
         return None
 
     def answer(self, number: Any, result: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from asked import answer, everything, plain
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.types import PromptReference, ResourceTemplateReference
@@ -24,8 +25,11 @@ async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
             server: Any = StdioServerParameters(command=line.command[0], args=line.command[1:], env=dict(os.environ))
         else:
             headers = {"Authorization": f"Bearer {line.token}"} if line.token else {}
-            http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
-            server = streamable_http_client(line.url, http_client=http)
+            if line.url.endswith("/sse"):
+                server = sse_client(line.url, headers=headers)
+            else:
+                http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+                server = streamable_http_client(line.url, http_client=http)
         client = await stack.enter_async_context(Client(server, mode=line.mode))
         said["protocolVersion"] = client.protocol_version
         said["serverInfo"] = client.server_info and plain(client.server_info)

@@ -1,10 +1,18 @@
 // A client on the official TypeScript SDK, first major version: the initialize handshake only.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { answer } from "./asked.mjs";
 
-// Over stdio this SDK keeps the agreed revision to itself, unless the transport wants to know.
+// This SDK keeps the agreed revision to itself, unless the transport wants to know.
+class Sse extends SSEClientTransport {
+  setProtocolVersion(version) {
+    super.setProtocolVersion(version);
+    this.protocolVersion = version;
+  }
+}
+
 class Stdio extends StdioClientTransport {
   setProtocolVersion(version) {
     this.protocolVersion = version;
@@ -14,7 +22,7 @@ class Stdio extends StdioClientTransport {
 await answer({
   sdk: "@modelcontextprotocol/sdk",
   make: () => new Client({ name: "counterpart-ts1", version: "1" }),
-  http: (url, headers) => new StreamableHTTPClientTransport(url, { requestInit: { headers } }),
+  http: (url, headers) => new (url.pathname.endsWith("/sse") ? Sse : StreamableHTTPClientTransport)(url, { requestInit: { headers } }),
   stdio: (parameters) => new Stdio(parameters),
   version: (_client, transport) => transport.protocolVersion,
   during: (options) => [undefined, options],

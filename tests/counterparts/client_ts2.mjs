@@ -1,6 +1,6 @@
 // A client on the official TypeScript SDK, second major version. `--mode auto` (unless told otherwise) asks the server
 // which era it speaks; `legacy` is what this SDK does when nothing is said; a revision pins it.
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { answer } from "./asked.mjs";
 
@@ -10,7 +10,7 @@ await answer({
   sdk: "@modelcontextprotocol/client",
   make: (mode = "auto") =>
     new Client({ name: "counterpart-ts2", version: "1" }, { versionNegotiation: { mode: named(mode) } }),
-  http: (url, headers) => new StreamableHTTPClientTransport(url, { requestInit: { headers } }),
+  http: (url, headers) => new (url.pathname.endsWith("/sse") ? SSEClientTransport : StreamableHTTPClientTransport)(url, { requestInit: { headers } }),
   stdio: (parameters) => new StdioClientTransport(parameters),
   version: (client) => client.getNegotiatedProtocolVersion(),
 });

@@ -62,6 +62,11 @@ def everything_sse_server() -> list[str]:
     return [*_script("server-everything", "dist", "index.js"), "sse"]
 
 
+def library_server(transport: str) -> list[str]:
+    """On the official Python SDK, first major version: over `stdio`, or `sse` or `streamable-http` at $PORT."""
+    return [_there(_OLDER), str(HERE / "library_py1.py"), transport]
+
+
 def filesystem_server(*roots: str | Path) -> list[str]:
     """Reads and writes files below the roots."""
     return [*_script("server-filesystem", "dist", "index.js"), *map(str, roots)]

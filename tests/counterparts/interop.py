@@ -15,7 +15,6 @@ from .questions import SERVERS, Question
 
 PAGE = Path(__file__).parents[2] / "docs" / "interop.md"
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
-DOORS = ("http", "stdio")
 
 
 class Asking(NamedTuple):
@@ -26,6 +25,13 @@ class Asking(NamedTuple):
     package: str
     revision: str
     """What it speaks with the gateway."""
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """HTTP+SSE is for the handshake era, and the inspector asks over the two others."""
+        return (
+            ("http", "stdio", "sse") if self.revision == HANDSHAKE and self.client != "inspector" else ("http", "stdio")
+        )
 
     @property
     def name(self) -> str:
@@ -64,7 +70,7 @@ def _lines() -> Iterator[str]:
     pinned = versions()
     yield "# What was run against what"
     yield ""
-    yield "Every client below asks every server through one real gateway, over both doors, and then the server itself, in the"
+    yield "Every client below asks every server through one real gateway, over its doors, and then the server itself, in the"
     yield "same words. What it gets has to be equal, field by field, order included, but for the fields listed at the end. Lists"
     yield "through the gateway are those of the servers one after the other, by name. `make test` runs it all and holds this"
     yield "page to it; what it runs stands in `tests/counterparts`."
@@ -84,8 +90,8 @@ def _lines() -> Iterator[str]:
     yield "Each cell: what the client speaks with the gateway → what the gateway speaks with the server."
     yield ""
     yield from _table(
-        ("client", "asks", "door", *SERVERS, "everything, by URL"),
-        [_row(who, door, pinned) for who in (*ASKING, *INSPECTING) for door in DOORS],
+        ("client", "asks", "door", *SERVERS, "everything, by either URL"),
+        [_row(who, door, pinned) for who in (*ASKING, *INSPECTING) for door in who.doors],
     )
     yield ""
     yield "## What is asked"
@@ -117,7 +123,7 @@ def _row(who: Asking, door: str, pinned: dict[str, str]) -> tuple[str, ...]:
 
 
 def _over(name: str) -> str:
-    return "stdio; Streamable HTTP" if name == "everything" else "stdio"
+    return "stdio; Streamable HTTP; HTTP+SSE" if name == "everything" else "stdio"
 
 
 def _calls(questions: Sequence[Question]) -> str:

@@ -1,4 +1,4 @@
-"""Every counterpart lists and calls through the gateway, over both doors, and gets what it gets directly.
+"""Every counterpart lists and calls through the gateway, over every door, and gets what it gets directly.
 
 One real `douane up` stands before all servers; each client asks it once over each door, and each server once directly,
 in the same words. `equal` says which fields may differ, and why; `interop` what was run, for the docs.
@@ -24,6 +24,7 @@ from .commands import (
     asked,
     asking,
     everything_http_server,
+    everything_sse_server,
     free_port,
     inspector,
     inspector_by_config,
@@ -45,7 +46,7 @@ Document = dict[str, Any]
 class Place:
     """The files the servers tell of, and the gateways before them."""
 
-    def __init__(self, files: Path, all_: Gateway, by_url: Gateway, url: str) -> None:
+    def __init__(self, files: Path, all_: Gateway, by_url: Mapping[str, Gateway], url: str) -> None:
         self.files, self.all, self.by_url, self.url = files, all_, by_url, url
         self._few = asyncio.Semaphore(AT_ONCE)
 
@@ -62,14 +63,16 @@ class Place:
         return heard_for_sure(who.client, nameless(await self.asked(line, gate), run))
 
     async def through(self, who: Asking, calls: Sequence[Call], gate: Gateway) -> list[Document]:
-        """The same through either door of a gateway."""
-        return await asyncio.gather(*(self.document(who, calls, gate, **door) for door in self.doors(gate).values()))
+        """The same through every door of a gateway that is for `who`."""
+        doors = self.doors(gate)
+        return await asyncio.gather(*(self.document(who, calls, gate, **doors[name]) for name in who.doors))
 
     def doors(self, gate: Gateway) -> dict[str, dict[str, Any]]:
-        """How a client is told of either door of a gateway."""
+        """How a client is told of each door of a gateway."""
         return {
             "http": {"url": f"http://127.0.0.1:{gate.port}/mcp", "token": gate.token},
             "stdio": {"stdio": joining(gate)},
+            "sse": {"url": f"http://127.0.0.1:{gate.port}/sse", "token": gate.token},
         }
 
 
@@ -81,18 +84,25 @@ def joining(gate: Gateway) -> list[str]:
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     files = tmp_path_factory.mktemp("through")
     lay_out(files)
-    port = free_port()
-    node, *rest = everything_http_server()
-    served = [node, "--require", str(Path(__file__).parent / "loopback.cjs"), *rest]
+    ports = {"http": free_port(), "sse": free_port()}
+    lines = {"http": loopback(everything_http_server()), "sse": loopback(everything_sse_server())}
+    urls = {"http": f"http://127.0.0.1:{ports['http']}/mcp", "sse": f"http://127.0.0.1:{ports['sse']}/sse"}
     upstreams = {name: {"command": server.command(files), "reads": ALL} for name, server in SERVERS.items()}
-    url = f"http://127.0.0.1:{port}/mcp"
     async with (
-        listening(served, port),
+        listening(lines["http"], ports["http"]),
+        listening(lines["sse"], ports["sse"]),
         gateway(files / "home", upstreams) as all_,
-        before(files / "far", url) as by_url,
+        before(files / "far-http", urls["http"]) as by_http,
+        before(files / "far-sse", urls["sse"]) as by_sse,
     ):
-        await asyncio.gather(until_ready(all_), until_ready(by_url))
-        yield Place(files, all_, by_url, url)
+        by_url = {"http": by_http, "sse": by_sse}
+        await asyncio.gather(until_ready(all_), *map(until_ready, by_url.values()))
+        yield Place(files, all_, by_url, urls["http"])
+
+
+def loopback(line: Sequence[str]) -> list[str]:
+    node, *rest = line
+    return [node, "--require", str(Path(__file__).parent / "loopback.cjs"), *rest]
 
 
 @asynccontextmanager
@@ -115,7 +125,7 @@ def who(request: pytest.FixtureRequest) -> Asking:
     return request.param
 
 
-async def test_a_client_gets_through_either_door_what_it_gets_directly(who: Asking, place: Place) -> None:
+async def test_a_client_gets_through_every_door_what_it_gets_directly(who: Asking, place: Place) -> None:
     questions = {name: server.ask(place.files) for name, server in SERVERS.items()}
     directly = [
         place.document(who, [q.call for q in questions[name]], stdio=server.command(place.files))
@@ -129,11 +139,14 @@ async def test_a_client_gets_through_either_door_what_it_gets_directly(who: Aski
         assert not found, "\n".join(found)
 
 
-async def test_a_client_gets_from_a_server_by_url_what_it_gets_directly(who: Asking, place: Place) -> None:
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_a_client_gets_from_a_server_by_url_what_it_gets_directly(
+    who: Asking, transport: str, place: Place
+) -> None:
     questions = SERVERS["everything"].ask(place.files)
     direct, gated = await asyncio.gather(
         place.document(who, [q.call for q in questions], url=place.url),
-        place.through(who, [through("everything", q.call) for q in questions], place.by_url),
+        place.through(who, [through("everything", q.call) for q in questions], place.by_url[transport]),
     )
     for document in gated:
         assert document["protocolVersion"] == who.revision
@@ -147,7 +160,8 @@ async def test_the_gateway_speaks_with_each_server_the_newest_revision_that_it_k
     assert {name: re.findall(rf"upstream {name} is up \((.+?)\)", log) for name in SERVERS} == {
         name: [revision] for name, revision in spoken.items()
     }
-    assert f"upstream everything is up ({spoken['everything']})" in "\n".join(place.by_url.log)
+    for by_url in place.by_url.values():
+        assert f"upstream everything is up ({spoken['everything']})" in "\n".join(by_url.log)
 
 
 @pytest.mark.parametrize("who", INSPECTING, ids=lambda who: who.name)

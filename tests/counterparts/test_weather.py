@@ -77,6 +77,14 @@ async def test_every_official_client_asks_it_over_streamable_http(
         check(await asked(asking(CLIENTS[name](), url=url, calls=CALLS, mode=mode)), api, revision)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("ts1", None), ("py1", None), ("ts2", "legacy"), ("py2", "legacy")])
+async def test_every_official_client_asks_it_over_http_sse(name: str, mode: str | None, api: WeatherApi) -> None:
+    port = free_port()
+    async with listening([sys.executable, str(OURS), "sse"], port, env=environment(api)):
+        url = f"http://127.0.0.1:{port}/sse"
+        check(await asked(asking(CLIENTS[name](), url=url, calls=CALLS, mode=mode)), api, OLDER)
+
+
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_the_same_program_on_the_official_sdk_passes_the_gateway_unchanged(
     mode: str, api: WeatherApi, tmp_path: Path

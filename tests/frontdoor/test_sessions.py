@@ -4,11 +4,29 @@ import asyncio
 import json
 from pathlib import Path
 
-from gateway_clients import MODERN, OLDER, enveloped, get, head, http, post, request, session, text_of, tool, wire
-from gateway_world import gateway, hostile
+import pytest
+from gateway_clients import (
+    MODERN,
+    OLDER,
+    Message,
+    enveloped,
+    get,
+    head,
+    http,
+    post,
+    request,
+    session,
+    stdio,
+    text_of,
+    tool,
+    wire,
+)
+from gateway_world import gateway, hostile, witness
 
 LISTEN = {"accept": "text/event-stream"}
 HELLO = {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+SPOKEN = ("2024-11-05", "2025-03-26", "2025-06-18", OLDER)
+"""The revisions with a handshake."""
 
 
 async def test_a_session_ends_with_delete_and_is_then_unknown(tmp_path: Path) -> None:
@@ -67,7 +85,7 @@ async def test_session_ids_are_long_unlike_and_printable(tmp_path: Path) -> None
 
 async def test_a_revision_in_the_header_must_be_one_that_is_spoken(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running, session(running) as client:
-        for revision in ("1999-01-01", "2024-11-05", "latest", ""):
+        for revision in ("1999-01-01", "2024-10-07", "latest", ""):
             headers = client.headers() | {"mcp-protocol-version": revision}
             answer = await post(running, request("tools/list"), headers)
             assert answer.status == 400, revision
@@ -79,9 +97,29 @@ async def test_a_revision_in_the_header_must_be_one_that_is_spoken(tmp_path: Pat
 
 async def test_initialize_settles_on_what_both_speak(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running:
-        for asked, settled in (("2025-06-18", "2025-06-18"), (OLDER, OLDER), ("1999-01-01", OLDER), (MODERN, OLDER)):
+        for asked, settled in (*zip(SPOKEN, SPOKEN, strict=True), ("1999-01-01", OLDER), (MODERN, OLDER)):
             async with http(running) as client:
                 assert (await client.greet(asked))["protocolVersion"] == settled
+
+
+@pytest.mark.parametrize("upstream", [*SPOKEN, "modern"])
+async def test_a_server_of_every_revision_serves_clients_of_every_revision(tmp_path: Path, upstream: str) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path / "home", {"w": witness(seen, upstream)}) as running:
+        for revision in (*SPOKEN, MODERN):
+            async with http(running) as client, stdio(running.world) as line:
+                for one in (client, line):
+                    if revision != MODERN:
+                        assert (await one.greet(revision))["protocolVersion"] == revision
+                    assert text_of(await one.call("w_echo", text=revision)) == revision
+        spoken = MODERN if upstream == "modern" else upstream
+        assert f"upstream w is up ({spoken})" in "\n".join(running.log)
+    asked = [frame["params"]["protocolVersion"] for frame in frames(seen) if frame["method"] == "initialize"]
+    assert asked == ([] if upstream == "modern" else [OLDER])
+
+
+def frames(seen: Path) -> list[Message]:
+    return [json.loads(line) for line in seen.read_bytes().splitlines()]
 
 
 async def test_the_newest_revision_has_no_session_no_get_and_no_delete(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Revisions 2025-06-18 and 2025-11-25: what their peers write, and what they must not be shown."""
+"""Revisions 2024-11-05 to 2025-11-25: what their peers write, and what they must not be shown."""
 
 import json
 from typing import Any
@@ -64,7 +64,9 @@ def test_a_null_progress_token_is_no_wish_for_progress() -> None:
     [
         ("2025-06-18", "2025-06-18"),
         ("2025-11-25", "2025-11-25"),
-        ("2024-11-05", "2025-11-25"),
+        ("2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05"),
+        ("2024-10-07", "2025-11-25"),
         ("2026-07-28", "2025-11-25"),
         ("tomorrow", "2025-11-25"),
     ],
@@ -84,21 +86,30 @@ def test_an_initialize_that_says_nothing_is_invalid_params(params: dict[str, Any
 
 
 def test_a_server_that_settles_on_what_we_do_not_speak_has_no_welcome() -> None:
-    assert handshake.read_welcome({"protocolVersion": "2025-06-18"}) == "2025-06-18"
-    for revision in ("2024-11-05", "2026-07-28", 1, None, []):
+    for revision in ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"):
+        assert handshake.read_welcome({"protocolVersion": revision}) == revision
+    for revision in ("2024-10-07", "2026-07-28", 1, None, []):
         assert handshake.read_welcome({"protocolVersion": revision}) is None
 
 
 def test_a_server_gets_the_call_without_an_envelope_under_our_token() -> None:
     meta = {"traceparent": "00", "io.modelcontextprotocol/logLevel": "debug"}
     sent = call(params={"name": "t", "arguments": {"a": 1}, "_meta": meta}, wants_progress=True, state="s")
-    assert json.loads(handshake.write_call(9, sent)) == {
+    assert json.loads(handshake.write_call(9, sent, "2025-11-25")) == {
         "jsonrpc": "2.0",
         "id": 9,
         "method": "tools/call",
         "params": {"name": "t", "arguments": {"a": 1}, "_meta": {"traceparent": "00", "progressToken": 9}},
     }
-    assert json.loads(handshake.write_call(9, call(params={"name": "t"})))["params"] == {"name": "t"}
+    assert json.loads(handshake.write_call(9, call(params={"name": "t"}), "2024-11-05"))["params"] == {"name": "t"}
+
+
+@pytest.mark.parametrize(("revision", "sent"), [("2025-03-26", False), ("2025-06-18", True)])
+def test_a_server_is_not_told_the_context_of_a_completion_before_it_knows_one(revision: str, sent: bool) -> None:
+    params = {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "v"}, "context": {}}
+    frame = json.loads(handshake.write_call(9, call("completion/complete", params), revision))
+    assert ("context" in frame["params"]) is sent
+    assert frame["params"]["ref"] == params["ref"]
 
 
 def written(outcome: Any, method: str = "tools/call", revision: str = "2025-11-25") -> Any:
@@ -125,7 +136,10 @@ def test_a_result_loses_what_its_reader_does_not_know() -> None:
 
 @pytest.mark.parametrize("structured", [[1], "text", 1, None, True])
 def test_structured_content_that_is_no_object_is_left_to_the_text(structured: Any) -> None:
-    assert written(Complete({"content": [], "structuredContent": structured})) == {"content": []}
+    said = {"type": "text", "text": "in words"}
+    assert written(Complete({"content": [said], "structuredContent": structured})) == {"content": [said]}
+    in_json = {"type": "text", "text": json.dumps(structured)}
+    assert written(Complete({"content": [], "structuredContent": structured})) == {"content": [in_json]}
 
 
 def test_a_result_with_nothing_newer_in_it_goes_out_in_the_bytes_we_have() -> None:

@@ -192,7 +192,7 @@ async def test_a_page_of_another_site_is_kept_out_of_a_server_at_a_port(
 def test_what_other_machines_can_reach_is_not_served_without_a_token() -> None:
     with pytest.raises(ValueError, match="give a token="):
         Server("s").run("http", host="0.0.0.0", port=0)
-    with pytest.raises(ValueError, match="transport is 'stdio' or 'http'"):
+    with pytest.raises(ValueError, match="transport is 'stdio', 'http' or 'sse'"):
         Server("s").run("carrier pigeon")
 
 

@@ -140,7 +140,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time_and_initialize_is
     ("hook", "reason"),
     [
         (errors(-32603, "no licence"), r"refused initialize: no licence \(-32603\)"),
-        (answers({"protocolVersion": "2024-11-05"}), "speaks revision 2024-11-05, which is not spoken here"),
+        (answers({"protocolVersion": "2024-10-07"}), "speaks revision 2024-10-07, which is not spoken here"),
         (answers({}), "speaks revision None"),
     ],
 )

@@ -32,8 +32,8 @@ from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.http_door import Turned
-from ..sdk.http_session import open_http
 from ..sdk.session import Noted, Session
+from ..sdk.url import open_url
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_client, http_server
@@ -218,6 +218,7 @@ def _gateway(
             max_sessions=config.limits.max_sessions,
             max_sessions_per_principal=config.limits.max_sessions_per_principal,
             session_idle_s=config.limits.session_idle_s,
+            sse=config.listen.sse,
             limits=_frame_limits(config),
         ),
     )
@@ -445,7 +446,7 @@ def _by_url(
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
     async def open_session(noted: Noted) -> Session:
-        return await open_http(
+        return await open_url(
             client,
             url,
             headers=headers,

@@ -38,6 +38,9 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Browser origins that may call, exactly as browsers send them. None: no page in a browser may."""
     hosts: tuple[str, ...] = ()
     """More names (`host:port`) that clients reach us by; the loopback names and `host` are always served."""
+    sse: bool = True
+    """Clients that only know HTTP+SSE (2024-11-05) are served too, at /sse: many still are of that kind. The same
+    guards hold there."""
 
 
 class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from ..flow.chain import Chain, Interceptor, Observer
 from ..protocol.call import Principal
 from ..sdk.http_door import Admit
 from ..sdk.line_door import LineDoor
+from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .front import Front, Settings, Shown
@@ -53,6 +54,7 @@ class Gateway:
 
         self.whole = front(whole)
         self.servers = {name: front(shown) for name, shown in servers.items()}
+        self.sse = SseDoor(self.whole.listener, admit, settings.limits, idle_s=settings.session_idle_s)
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
@@ -67,7 +69,8 @@ class Gateway:
         """All paths served over HTTP."""
         paths: dict[bytes, Endpoint] = {b"/healthz": self.health.live, b"/readyz": self.health.ready}
         paths |= {b"/mcp/" + name.encode(): server.http for name, server in self.servers.items()}
-        return routed({b"/mcp": self.whole.http, **paths}, self._admit)
+        older = self.sse.paths if self.settings.sse else {}
+        return routed({b"/mcp": self.whole.http, **older, **paths}, self._admit)
 
     def start(self) -> None:
         """Begin to start every upstream, a few at a time. Returns at once."""
@@ -83,7 +86,8 @@ class Gateway:
 
     @property
     def lines(self) -> int:
-        return len(self._doors)
+        """Clients on a line or a stream."""
+        return len(self._doors) + len(self.sse)
 
     @property
     def open_calls(self) -> int:
@@ -110,12 +114,13 @@ class Gateway:
         self._draining = True
         for front in self.fronts:
             front.http.hush()
-        await _all(door.drain(within_s) for door in tuple(self._doors))
+        await _all((self.sse.drain(within_s), *(door.drain(within_s) for door in tuple(self._doors))))
 
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True
         await _all(front.http.aclose() for front in self.fronts)
+        await self.sse.aclose()
         for door in tuple(self._doors):
             await door.aclose()
         if self._doors:

@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Of each endpoint."""
     max_sessions_per_principal: int = 1_000
     session_idle_s: float = 1800.0
+    sse: bool = True
+    """Serve HTTP+SSE, the transport of 2024-11-05, too: the whole, at `/sse`."""
     limits: Limits = Limits()
 
 

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 from ..wire import rpc
+from ..wire.batch import is_batch, split
 from .call import JSON
 
-__all__ = ["Answered", "Peer", "Progressed", "Stray"]
+__all__ = ["Answered", "Batch", "Peer", "Progressed", "Stray"]
 
 W = TypeVar("W")
 """Whatever the caller of `ask` waits with: the peer only keeps it."""
@@ -35,6 +36,12 @@ class Stray(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Several frames that came as one: each is to be received by itself."""
+
+    frames: list[bytes]
+
+
 class Peer(Generic[W]):
     """`ask` gives the frame to send; `receive` says what a frame that came is."""
 
@@ -43,6 +50,8 @@ class Peer(Generic[W]):
         self._ids = count(1)
         self._waiting: dict[int, W] = {}
         self.strays = 0
+        self.batches = False
+        """Its revision has batches."""
 
     @property
     def waiting(self) -> int:
@@ -59,11 +68,11 @@ class Peer(Generic[W]):
         """Nobody waits for `id_` any more. False when it was answered already."""
         return self._waiting.pop(id_, None) is not None
 
-    def receive(self, data: bytes) -> "rpc.Request | rpc.Notification | Answered[W] | Progressed[W] | Stray":
+    def receive(self, data: bytes) -> "rpc.Request | rpc.Notification | Answered[W] | Progressed[W] | Batch | Stray":
         try:
             frame = rpc.read(data, self._limits)
         except rpc.FrameError as fault:
-            return self._broken(fault)
+            return self._batch(data) if self.batches and is_batch(data) else self._broken(fault)
         if isinstance(frame, rpc.Response | rpc.Error):
             return self._match(frame)
         if isinstance(frame, rpc.Notification) and frame.method == "notifications/progress":
@@ -75,6 +84,12 @@ class Peer(Generic[W]):
         left = list(self._waiting.values())
         self._waiting.clear()
         return left
+
+    def _batch(self, data: bytes) -> "Answered[W] | Batch | Stray":
+        try:
+            return Batch(split(data, self._limits))
+        except rpc.FrameError as fault:
+            return self._broken(fault)
 
     def _match(self, answer: rpc.Response | rpc.Error) -> "Answered[W] | Stray":
         waiter = self._waiting.pop(answer.id, None) if type(answer.id) is int else None

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-__all__ = ["HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "Era", "era_of", "settle"]
+__all__ = ["BATCHING", "HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "Era", "era_of", "settle"]
 
 
 class Era(Enum):
@@ -14,9 +14,11 @@ class Era(Enum):
 
 MODERN = "2026-07-28"
 STATELESS = (MODERN,)
-HANDSHAKE = ("2025-06-18", "2025-11-25")
-"""Oldest first. 2024-11-05 and 2025-03-26 are not spoken yet."""
+HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Oldest first."""
 LATEST_HANDSHAKE = HANDSHAKE[-1]
+BATCHING = frozenset({"2025-03-26"})
+"""Where several messages may come as one array (2025-03-26/basic/index.mdx, batching; gone with 2025-06-18)."""
 
 
 def era_of(revision: str) -> Era | None:

@@ -44,6 +44,12 @@ class ClientSession:
         self._ear = reply
         reply.gone = self._deaf
 
+    def hear(self, note: rpc.Notification) -> None:
+        """What the client tells: that it gives up a call."""
+        id_: object = note.params.get("requestId")
+        if note.method == "notifications/cancelled" and isinstance(id_, str | int) and id_ in self.open:
+            self.open[id_].cancel()
+
     def tell(self, frame: bytes) -> None:
         if self._ear is not None:
             self._ear.write(sse.encode(frame))

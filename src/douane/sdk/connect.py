@@ -41,11 +41,15 @@ async def open_line(
     patience_s: float = 5.0,
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
+    probes: bool = True,
 ) -> LineSession:
-    """A session over a new link of `open_link`. Raises CannotConnect; then no link is left open."""
+    """A session over a new link of `open_link`. Raises CannotConnect; then no link is left open.
+
+    Without `probes` the server is known to be of the handshake era.
+    """
     envelope = stateless.Envelope(client, _NO_CAPABILITIES)
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
-    for probe in (True, False):
+    for probe in (True, False) if probes else (False,):
         session = LineSession(await open_link(), noted=noted, max_deadline_s=max_deadline_s, limits=limits)
         try:
             welcome = await _greet(session, client, envelope, probe, patience_s, deadline_s)

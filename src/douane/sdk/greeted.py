@@ -3,6 +3,7 @@
 from ..protocol.call import JSON, Call, Principal
 from ..protocol.eras import handshake
 from ..protocol.outcome import Refused
+from ..protocol.versions import BATCHING
 from ..wire import rpc
 from ..wire.codes import INVALID_PARAMS
 from .listener import new_id
@@ -21,6 +22,11 @@ class Greeted:
     def __init__(self, revision: str, capabilities: JSON) -> None:
         self.revision, self.capabilities = revision, capabilities
         self.log_level: str | None = None
+
+    @property
+    def batches(self) -> bool:
+        """Whether its messages may come as batches."""
+        return self.revision in BATCHING
 
     def read(self, request: rpc.Request, principal: Principal, conversation: str) -> Call | Refused | bytes:
         """The call in `request`; or the result, encoded, of what needs no chain: ping and the log level."""

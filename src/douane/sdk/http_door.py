@@ -13,27 +13,22 @@ from typing import Any
 
 import msgspec
 
-from ..protocol.call import JSON, Call, Event, Principal
+from ..protocol.call import Call, Principal
 from ..protocol.eras import handshake, stateless
-from ..protocol.eras.envelope import token_of
-from ..protocol.outcome import Failed, Outcome, Refused
+from ..protocol.outcome import Failed, Refused
 from ..protocol.versions import HANDSHAKE, MODERN
-from ..transports.http_parse import encode_headers
 from ..transports.http_server import Reply, Request
-from ..wire import json, rpc, sse
-from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, http_status
+from ..wire import json, rpc
+from ..wire.batch import is_batch, split
+from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST
+from .answers import out_of_place
 from .client_sessions import ClientSession, Sessions
+from .http_answer import AS_JSON, AS_STREAM, AS_TEXT, Answer, BatchAnswer, Header, Part, refuse, send_refusal, written
 from .listener import Listener, conversation_of, new_id
 
 __all__ = ["Admit", "HttpDoor", "Turned"]
 
-Header = tuple[bytes, bytes]
 _MODERN = MODERN.encode()
-_JSON = encode_headers([(b"content-type", b"application/json")])
-_TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
-_STREAM = encode_headers(
-    [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-)
 
 
 class Turned(Exception):
@@ -92,7 +87,7 @@ class HttpDoor:
             try:
                 principal = self._admit(request)
             except Turned as turned:
-                reply.send(turned.status, _TEXT.plus(*turned.headers), turned.reason.encode())
+                reply.send(turned.status, AS_TEXT.plus(*turned.headers), turned.reason.encode())
                 return
             papers = request.memo["papers"] = _papers(request, principal, self._loop.time() + self._papers_s)
         if papers.calls:
@@ -100,7 +95,7 @@ class HttpDoor:
             return
         principal = papers.principal
         if request.method == b"POST":
-            reply.send(415, _TEXT, b"client: POST application/json")
+            reply.send(415, AS_TEXT, b"client: POST application/json")
         elif request.headers.get(b"mcp-protocol-version") == _MODERN:
             reply.send(405, ((b"allow", b"POST"),))
         elif request.method == b"GET":
@@ -116,7 +111,10 @@ class HttpDoor:
         try:
             frame = rpc.read(request.body, self._limits)
         except rpc.FrameError as fault:
-            reply.send(400, _JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))
+            if b"mcp-session-id" in request.headers and not papers.modern and is_batch(request.body):
+                self._batch(request, reply, papers.principal)
+            else:
+                _malformed(reply, fault)
             return
         modern, principal = papers.modern, papers.principal
         if isinstance(frame, rpc.Request):
@@ -127,7 +125,7 @@ class HttpDoor:
         elif isinstance(frame, rpc.Notification):
             self._note(frame, request, reply, principal, modern)
         elif modern:
-            reply.send(400, _JSON, rpc.write_error(None, INVALID_REQUEST, "client: answers are not posted any more"))
+            reply.send(400, AS_JSON, rpc.write_error(None, INVALID_REQUEST, "client: answers are not posted any more"))
         else:
             reply.send(202, ())
 
@@ -137,12 +135,12 @@ class HttpDoor:
         )
         if isinstance(call, Refused):
             # A fault of the envelope is answered 400 (basic/index.mdx:380); elsewhere the status of -32602 is free.
-            _send_refusal(reply, _refusal(frame.id, call), call, modern=True, malformed=True)
+            send_refusal(reply, written(frame.id, call), call, modern=True, malformed=True)
             return
         if (call.method, call.target) != papers.mirrored:
             fault = stateless.mirror_fault(frame, request.headers)
             if fault is not None:
-                _refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
+                refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
                 return
             papers.mirrored = (call.method, call.target)
         if call.method == "server/discover":
@@ -153,7 +151,7 @@ class HttpDoor:
             reply.gone = partial(self._give_up, id_)
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
-        stream = _Answer(reply, frame.params)
+        stream = Answer(reply, frame.params)
         try:
             outcome = await self._listener.run(call, stream.deliver)
             stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
@@ -177,23 +175,34 @@ class HttpDoor:
         session = self._session(request, reply, principal)
         if session is None:
             return
-        said = session.greeted.read(frame, principal, conversation_of(principal, session.id))
+        said = self._read(frame, session, principal)
         if isinstance(said, Refused):
-            _refuse(reply, frame.id, said, modern=False)
+            refuse(reply, frame.id, said, modern=False)
         elif isinstance(said, bytes):
-            reply.send(200, _JSON, rpc.write_result(frame.id, said))
-        elif frame.id in session.open:
-            _refuse(reply, frame.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
+            reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
-            task = self._begin(self._serve_session(frame, said, reply, session))
-            session.open[frame.id] = task
-            task.add_done_callback(lambda _: session.open.pop(frame.id, None))
+            self._begin_in(session, frame, said, Answer(reply, frame.params))
 
-    async def _serve_session(self, frame: rpc.Request, call: Call, reply: Reply, session: ClientSession) -> None:
-        stream = _Answer(reply, frame.params)
+    def _read(self, frame: rpc.Request, session: ClientSession, principal: Principal) -> Call | Refused | bytes:
+        if frame.id in session.open:
+            return Refused(INVALID_REQUEST, "client: a request with this id is still open")
+        return session.greeted.read(frame, principal, conversation_of(principal, session.id))
+
+    def _begin_in(
+        self, session: ClientSession, frame: rpc.Request, call: Call, stream: Answer | Part
+    ) -> asyncio.Task[None]:
+        task = self._begin(self._serve_session(frame, call, stream, session))
+        session.open[frame.id] = task
+        task.add_done_callback(lambda _: session.open.pop(frame.id, None))
+        return task
+
+    async def _serve_session(
+        self, frame: rpc.Request, call: Call, stream: Answer | Part, session: ClientSession
+    ) -> None:
+        revision = session.greeted.revision
         try:
-            outcome = await self._listener.run_driven(call, stream.deliver)
-            answer = self._listener.write_older(frame.id, call, outcome, session.greeted.revision)
+            outcome = await self._listener.run_driven(call, stream.deliver, revision)
+            answer = self._listener.write_older(frame.id, call, outcome, revision)
             stream.finish(answer, outcome, modern=False)
         except asyncio.CancelledError:
             # Cancelled by the client: nothing more is said of the call (2025-11-25/basic/utilities/cancellation.mdx).
@@ -202,7 +211,7 @@ class HttpDoor:
         except Exception:
             self._broke(frame, call, stream)
 
-    def _broke(self, frame: rpc.Request, call: Call, stream: "_Answer") -> None:
+    def _broke(self, frame: rpc.Request, call: Call, stream: Answer | Part) -> None:
         # The edge of the task: a fault of ours is still an answer to whoever waits.
         fault = Failed(INTERNAL_ERROR, self._listener.internal_fault(call.id), "unknown")
         stream.finish(rpc.write_error(frame.id, fault.code, fault.message), fault, modern=True)
@@ -210,12 +219,12 @@ class HttpDoor:
     def _initialize(self, frame: rpc.Request, reply: Reply, principal: Principal) -> None:
         hello = handshake.read_hello(frame)
         if isinstance(hello, Refused):
-            _refuse(reply, frame.id, hello, modern=False)
+            refuse(reply, frame.id, hello, modern=False)
             return
         session = self._sessions.open(principal, *hello)
         if isinstance(session, str):
             why = f"{self._listener.about.layer}: {session}; end one with DELETE, or close its stream"
-            _refuse(reply, frame.id, Refused(INVALID_REQUEST, why), modern=False)
+            refuse(reply, frame.id, Refused(INVALID_REQUEST, why), modern=False)
         else:
             self._begin(self._greet(reply, frame.id, session))
 
@@ -226,20 +235,56 @@ class HttpDoor:
         session = self._session(request, reply, principal)
         if session is None:
             return
-        id_: object = note.params.get("requestId")
-        if note.method == "notifications/cancelled" and isinstance(id_, str | int) and id_ in session.open:
-            session.open[id_].cancel()
+        session.hear(note)
         reply.send(202, ())
+
+    # --- batches: revision 2025-03-26 only ---
+
+    def _batch(self, request: Request, reply: Reply, principal: Principal) -> None:
+        session = self._session(request, reply, principal)
+        if session is None:
+            return
+        try:
+            if not session.greeted.batches:
+                raise rpc.FrameError(f"a batch is not accepted in revision {session.greeted.revision}")
+            messages = split(request.body, self._limits)
+        except rpc.FrameError as fault:
+            _malformed(reply, fault)
+            return
+        whole = BatchAnswer(reply)
+        for message in messages:
+            self._in_batch(message, whole, session, principal)
+        whole.answers.seal()
+
+    def _in_batch(self, message: bytes, whole: BatchAnswer, session: ClientSession, principal: Principal) -> None:
+        answers = whole.answers
+        try:
+            frame = rpc.read(message, self._limits)
+        except rpc.FrameError as fault:
+            answers.refuse(fault.id, f"client: {fault}", fault.code)
+            return
+        if isinstance(frame, rpc.Notification):
+            session.hear(frame)
+        elif isinstance(frame, rpc.Request):
+            said = self._read(frame, session, principal) if (fault := out_of_place(frame)) is None else fault
+            if isinstance(said, str):
+                answers.refuse(frame.id, said)
+            elif isinstance(said, Refused):
+                answers.add(written(frame.id, said))
+            elif isinstance(said, bytes):
+                answers.add(rpc.write_result(frame.id, said))
+            else:
+                answers.owe(self._begin_in(session, frame, said, whole.part(frame.params)))
 
     # --- GET and DELETE: the handshake era only ---
 
     def _get(self, request: Request, reply: Reply, principal: Principal) -> None:
         if b"text/event-stream" not in request.headers.get(b"accept", b""):
-            reply.send(406, _TEXT, b"client: GET accepts text/event-stream")
+            reply.send(406, AS_TEXT, b"client: GET accepts text/event-stream")
             return
         session = self._session(request, reply, principal)
         if session is not None:
-            reply.open(200, _STREAM)
+            reply.open(200, AS_STREAM)
             session.listen(reply)
 
     def _delete(self, request: Request, reply: Reply, principal: Principal) -> None:
@@ -253,15 +298,15 @@ class HttpDoor:
         version = request.headers.get(b"mcp-protocol-version")
         if version is not None and version.decode("latin-1") not in HANDSHAKE:
             supported = ", ".join((*HANDSHAKE, MODERN))
-            reply.send(400, _TEXT, f"client: MCP-Protocol-Version must be one of {supported}".encode())
+            reply.send(400, AS_TEXT, f"client: MCP-Protocol-Version must be one of {supported}".encode())
             return None
         id_ = request.headers.get(b"mcp-session-id")
         if id_ is None:
-            reply.send(400, _TEXT, b"client: Mcp-Session-Id is missing; initialize opens a session")
+            reply.send(400, AS_TEXT, b"client: Mcp-Session-Id is missing; initialize opens a session")
             return None
         session = self._sessions.find(id_.decode("latin-1"), principal)
         if session is None:
-            reply.send(404, _TEXT, b"client: no such session, or it has ended; initialize again")
+            reply.send(404, AS_TEXT, b"client: no such session, or it has ended; initialize again")
         return session
 
     # --- answers ---
@@ -278,7 +323,7 @@ class HttpDoor:
         except Exception:
             # As in `_broke`.
             frame = rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id()))
-        reply.send(200, _JSON, frame)
+        reply.send(200, AS_JSON, frame)
 
     async def _greet(self, reply: Reply, id_: rpc.Id, session: ClientSession) -> None:
         try:
@@ -287,9 +332,9 @@ class HttpDoor:
         except Exception:
             # As in `_broke`; and a session that nobody was told of is none.
             self._sessions.end(session)
-            reply.send(200, _JSON, rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id())))
+            reply.send(200, AS_JSON, rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id())))
         else:
-            reply.send(200, _JSON.plus((b"mcp-session-id", session.id.encode())), frame)
+            reply.send(200, AS_JSON.plus((b"mcp-session-id", session.id.encode())), frame)
 
 
 class _Papers(msgspec.Struct):
@@ -317,51 +362,5 @@ def _papers(request: Request, principal: Principal, until_s: float) -> _Papers:
     )
 
 
-class _Answer(msgspec.Struct):
-    """How one call is answered: JSON at once, or an event stream from the first event on."""
-
-    _reply: Reply
-    _params: JSON
-    """As the caller sent them: they hold its progress token."""
-    _open: bool = False
-
-    def deliver(self, event: Event) -> None:
-        if not self._open:
-            self._reply.open(200, _STREAM)
-            self._open = True
-        self._reply.write(sse.encode(stateless.write_event(event, token_of(self._params))))
-
-    def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
-        if self._open:
-            self._reply.end(sse.encode(frame))
-        elif isinstance(outcome, Refused):
-            _send_refusal(self._reply, frame, outcome, modern=modern)
-        else:
-            self._reply.send(200, _JSON, frame)
-
-    def abandon(self) -> None:
-        if self._open:
-            self._reply.end()
-        else:
-            self._reply.send(202, ())
-
-
-def _refuse(reply: Reply, id_: rpc.Id, refusal: Refused, *, modern: bool = True) -> None:
-    _send_refusal(reply, _refusal(id_, refusal), refusal, modern=modern)
-
-
-def _refusal(id_: rpc.Id, refusal: Refused) -> bytes:
-    return rpc.write_error(id_, refusal.code, refusal.reason, refusal.data)
-
-
-def _send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool, malformed: bool = False) -> None:
-    headers: list[Header] = []
-    status = http_status(refusal.code) if modern else 200
-    if malformed and status == 200:
-        status = 400
-    if refusal.challenge is not None:
-        status = 403
-        headers.append((b"www-authenticate", refusal.challenge.encode()))
-    if refusal.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
-    reply.send(status, _JSON.plus(*headers) if headers else _JSON, frame)
+def _malformed(reply: Reply, fault: rpc.FrameError) -> None:
+    reply.send(400, AS_JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))

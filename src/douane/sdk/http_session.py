@@ -19,17 +19,18 @@ from ..protocol.call import JSON, Call, Event
 from ..protocol.eras import handshake, stateless
 from ..protocol.negotiate import judge_answer, judge_status
 from ..protocol.outcome import Failed, Outcome
-from ..protocol.versions import Era
+from ..protocol.versions import BATCHING, Era
 from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin, Response
 from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
+from ..wire.batch import is_batch, split
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
 from .http_stream import Garbage, Listening
 from .session import LEVELS, Noted, Welcome, emit_note
 
-__all__ = ["HttpSession", "open_http"]
+__all__ = ["HttpSession", "NotTaken", "open_http"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ class _Broken(Exception):
     """The server's answer is not one."""
 
 
+class NotTaken(CannotConnect):
+    """The server does not take what is posted: it may be of the transport before this one."""
+
+
 async def open_http(
     http: HttpClient,
     url: str,
@@ -63,7 +68,7 @@ async def open_http(
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
 ) -> "HttpSession":
-    """A session with the server at `url`. Raises CannotConnect."""
+    """A session with the server at `url`. Raises CannotConnect, of which NotTaken is one."""
     session = HttpSession(http, url, headers=headers, noted=noted, max_deadline_s=max_deadline_s, limits=limits)
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     try:
@@ -102,7 +107,7 @@ class HttpSession:
         self._levelling: asyncio.Task[None] | None = None
         self._ear: asyncio.Task[None] | None = None
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
-        self._modern = False
+        self._modern = self._batches = False
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
@@ -130,7 +135,11 @@ class HttpSession:
         frame = rpc.write_request(next(self._ids), "initialize", params)
         heard = _Heard(self)
         response = await self._post(self._own, frame, deadline_s, heard)
-        self.welcome = welcome_of_initialize(heard.answer or self._answer(response))
+        answer = heard.answer or self._maybe_answer(response)
+        if answer is None and judge_status(response.status):
+            raise NotTaken(f"POST is answered with status {response.status}")
+        self.welcome = welcome_of_initialize(answer or self._answer(response))
+        self._batches = self.welcome.revision in BATCHING
         session_id = response.headers.get(b"mcp-session-id")
         version = (b"mcp-protocol-version", self.welcome.revision.encode())
         self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
@@ -149,7 +158,7 @@ class HttpSession:
             encoded = written[1] if written is not None and written[0] is call.params else None
             frame, head = stateless.write_call(id_, call, self._envelope, encoded), self._head(call)
         else:
-            frame, head = handshake.write_call(id_, call), self._block
+            frame, head = handshake.write_call(id_, call, self.welcome.revision), self._block
         exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
         if not modern:
             self._open[id_] = exchange
@@ -254,12 +263,20 @@ class HttpSession:
             return None
         return frame if type(frame) is rpc.Response or type(frame) is rpc.Error else None
 
-    def hear(self, data: bytes) -> rpc.Frame | None:
-        """One event of a stream; None, and counted, when it is no frame."""
+    def hear(self, data: bytes) -> Sequence[rpc.Frame]:
+        """What one event of a stream holds. Raises _Broken."""
         try:
-            return rpc.read(data, self._limits)
+            return (rpc.read(data, self._limits),)
         except rpc.FrameError as fault:
+            if self._batches and is_batch(data):
+                return self._hear_batch(data)
             raise _Broken(f"broke the protocol in its stream: {fault}") from None
+
+    def _hear_batch(self, data: bytes) -> Sequence[rpc.Frame]:
+        try:
+            return [rpc.read(frame, self._limits) for frame in split(data, self._limits)]
+        except rpc.FrameError as fault:
+            raise _Broken(f"broke the protocol in a batch: {fault}") from None
 
     def asked(self, request: rpc.Request) -> None:
         """The server asks something. No capability of ours was declared, so there is nothing but `ping`."""
@@ -383,13 +400,13 @@ class _Heard:
             self.take(event.data)
 
     def take(self, data: bytes) -> None:
-        frame = self._session.hear(data)
-        if isinstance(frame, rpc.Response | rpc.Error):
-            self.answer = frame
-        elif isinstance(frame, rpc.Notification):
-            self._on_note(frame)
-        elif isinstance(frame, rpc.Request):
-            self._session.asked(frame)
+        for frame in self._session.hear(data):
+            if isinstance(frame, rpc.Response | rpc.Error):
+                self.answer = frame
+            elif isinstance(frame, rpc.Notification):
+                self._on_note(frame)
+            else:
+                self._session.asked(frame)
 
 
 class _Exchange(Deadline):

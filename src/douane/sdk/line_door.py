@@ -7,17 +7,19 @@ Spec: specification/2026-07-28/basic/transports/stdio.mdx, basic/versioning.mdx:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ..protocol.call import Call, Principal
+from ..protocol.call import Call, Event, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
 from ..protocol.methods import Kind
 from ..protocol.outcome import Refused
 from ..transports.link import Link, LinkClosed
 from ..wire import json, rpc
+from ..wire.batch import is_batch, split, write_batch
 from ..wire.codes import INTERNAL_ERROR, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
+from .answers import Answers, out_of_place
 from .greeted import Greeted
 from .listener import Listener, conversation_of, list_names, new_id
 
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 MAX_OPEN = 256
 """Calls one client may have open on one line."""
+
+Say = Callable[[bytes], None]
+"""Where an answer goes: on the line, or among those of its batch."""
 
 
 class LineDoor:
@@ -47,6 +52,11 @@ class LineDoor:
         self.ended: asyncio.Future[str] = self._loop.create_future()
         listener.offer.on_change.append(self._on_change)
         link.start(self._on_frame, self._on_close)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is open."""
+        return bool(self._open)
 
     async def drain(self, within_s: float) -> None:
         """Take nothing new, let what is open end within that time, and close the line."""
@@ -83,14 +93,46 @@ class LineDoor:
         try:
             frame = rpc.read(data, self._limits)
         except rpc.FrameError as fault:
-            self._send(rpc.write_error(fault.id, fault.code, f"client: {fault}"))
+            if self._greeted is not None and self._greeted.batches and is_batch(data):
+                self._on_batch(data)
+            else:
+                self._send(rpc.write_error(fault.id, fault.code, f"client: {fault}"))
             return
         if isinstance(frame, rpc.Request):
-            self._on_request(frame)
+            self._on_request(frame, self._send)
         elif isinstance(frame, rpc.Notification):
             self._on_note(frame)
         else:
             logger.info("a client answered a question that nobody asked")
+
+    def _on_batch(self, data: bytes) -> None:
+        try:
+            messages = split(data, self._limits)
+        except rpc.FrameError as fault:
+            self._send(rpc.write_error(None, fault.code, f"client: {fault}"))
+            return
+        answers = Answers(self._send_batch)
+        for message in messages:
+            self._in_batch(message, answers)
+        answers.seal()
+
+    def _in_batch(self, message: bytes, answers: Answers) -> None:
+        try:
+            frame = rpc.read(message, self._limits)
+        except rpc.FrameError as fault:
+            answers.refuse(fault.id, f"client: {fault}", fault.code)
+            return
+        if isinstance(frame, rpc.Notification):
+            self._on_note(frame)
+        elif isinstance(frame, rpc.Request):
+            if (fault := out_of_place(frame)) is not None:
+                answers.refuse(frame.id, fault)
+            elif (task := self._on_request(frame, answers.add)) is not None:
+                answers.owe(task)
+
+    def _send_batch(self, frames: list[bytes], last: bool) -> None:
+        if frames:
+            self._send(write_batch(frames))
 
     def _on_note(self, note: rpc.Notification) -> None:
         if note.method == "notifications/cancelled":
@@ -99,91 +141,91 @@ class LineDoor:
             if task is not None:
                 task.cancel()
 
-    def _on_request(self, request: rpc.Request) -> None:
+    def _on_request(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
+        """Returns the task that will answer it, unless it has been answered."""
         if self._draining:
-            self._refuse(
-                request.id, Refused(UPSTREAM_UNAVAILABLE, f"{self._layer}: it is stopping; call again in a moment")
-            )
-        elif request.id in self._open:
-            self._refuse(request.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
-        elif len(self._open) >= MAX_OPEN:
-            self._refuse(
-                request.id, Refused(INVALID_REQUEST, f"{self._layer}: more than {MAX_OPEN} calls open on one line")
-            )
-        elif stateless.is_enveloped(request.params) or request.method == "server/discover":
-            self._stateless(request)
-        elif request.method == "initialize":
-            self._initialize(request)
-        elif self._greeted is not None:
-            self._in_session(request, self._greeted)
-        elif request.method == "ping":
-            self._send(rpc.write_result(request.id, b"{}"))
-        else:
-            refusal = Refused(INVALID_REQUEST, "client: initialize first, or send the 2026-07-28 envelope in _meta")
-            self._refuse(request.id, refusal)
+            reason = f"{self._layer}: it is stopping; call again in a moment"
+            return _refuse(say, request.id, Refused(UPSTREAM_UNAVAILABLE, reason))
+        if request.id in self._open:
+            return _refuse(say, request.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
+        if len(self._open) >= MAX_OPEN:
+            reason = f"{self._layer}: more than {MAX_OPEN} calls open on one line"
+            return _refuse(say, request.id, Refused(INVALID_REQUEST, reason))
+        if stateless.is_enveloped(request.params) or request.method == "server/discover":
+            return self._stateless(request, say)
+        if request.method == "initialize":
+            return self._initialize(request, say)
+        if self._greeted is not None:
+            return self._in_session(request, self._greeted, say)
+        if request.method == "ping":
+            return say(rpc.write_result(request.id, b"{}"))
+        reason = "client: initialize first, or send the 2026-07-28 envelope in _meta"
+        return _refuse(say, request.id, Refused(INVALID_REQUEST, reason))
 
-    def _stateless(self, request: rpc.Request) -> None:
+    def _stateless(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         call = stateless.read_call(
             request, id=new_id(), root=None, principal=self._principal, conversation=self._conversation
         )
         if isinstance(call, Refused):
-            self._refuse(request.id, call)
-        elif call.method == "server/discover":
-            self._begin(request.id, self._say(request.id, self._listener.discover()))
-        else:
-            self._begin(request.id, self._serve(request, call, None))
+            return _refuse(say, request.id, call)
+        if call.method == "server/discover":
+            return self._begin(request.id, self._say(request.id, self._listener.discover(), say))
+        return self._begin(request.id, self._serve(request, call, None, say))
 
-    def _initialize(self, request: rpc.Request) -> None:
+    def _initialize(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         hello = handshake.read_hello(request)
         if isinstance(hello, Refused):
-            self._refuse(request.id, hello)
-            return
+            return _refuse(say, request.id, hello)
         self._greeted = Greeted(*hello)
         result = self._listener.initialize(self._greeted.revision, list_changed=True)
-        self._begin(request.id, self._say(request.id, result))
+        return self._begin(request.id, self._say(request.id, result, say))
 
-    def _in_session(self, request: rpc.Request, greeted: Greeted) -> None:
+    def _in_session(self, request: rpc.Request, greeted: Greeted, say: Say) -> "asyncio.Task[None] | None":
         said = greeted.read(request, self._principal, self._conversation)
         if isinstance(said, Refused):
-            self._refuse(request.id, said)
-        elif isinstance(said, bytes):
-            self._send(rpc.write_result(request.id, said))
-        else:
-            self._begin(request.id, self._serve(request, said, greeted))
+            return _refuse(say, request.id, said)
+        if isinstance(said, bytes):
+            return say(rpc.write_result(request.id, said))
+        return self._begin(request.id, self._serve(request, said, greeted, say))
 
     # --- answers ---
 
-    def _begin(self, id_: rpc.Id, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, id_: rpc.Id, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = self._loop.create_task(work)
         self._open[id_] = task
         task.add_done_callback(lambda _: self._open.pop(id_, None))
+        return task
 
-    async def _serve(self, request: rpc.Request, call: Call, greeted: Greeted | None) -> None:
+    async def _serve(self, request: rpc.Request, call: Call, greeted: Greeted | None, say: Say) -> None:
         token = token_of(request.params)
-        run = self._listener.run if greeted is None else self._listener.run_driven
+
+        def deliver(event: Event) -> None:
+            self._send(stateless.write_event(event, token))
+
         try:
-            outcome = await run(call, lambda event: self._send(stateless.write_event(event, token)))
             if greeted is None:
-                self._send(stateless.write_outcome(request.id, call, outcome))
+                say(stateless.write_outcome(request.id, call, await self._listener.run(call, deliver)))
             else:
-                self._send(self._listener.write_older(request.id, call, outcome, greeted.revision))
+                outcome = await self._listener.run_driven(call, deliver, greeted.revision)
+                say(self._listener.write_older(request.id, call, outcome, greeted.revision))
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
-            self._send(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
+            say(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
 
-    async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]]) -> None:
+    async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]], say: Say) -> None:
         try:
             frame = rpc.write_result(id_, json.encode(await result))
         except Exception:
             # As in `_serve`.
             frame = rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id()))
-        self._send(frame)
-
-    def _refuse(self, id_: rpc.Id, refusal: Refused) -> None:
-        self._send(rpc.write_error(id_, refusal.code, refusal.reason, refusal.data))
+        say(frame)
 
     def _send(self, frame: bytes) -> None:
         try:
             self._link.send(frame)
         except LinkClosed:
             return
+
+
+def _refuse(say: Say, id_: rpc.Id, refusal: Refused) -> None:
+    say(rpc.write_error(id_, refusal.code, refusal.reason, refusal.data))

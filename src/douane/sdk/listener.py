@@ -110,11 +110,13 @@ class Listener:
         await settled()
         return await self.handler(call, emit)
 
-    async def run_driven(self, call: Call, deliver: Callable[[Event], None]) -> Outcome:
-        """`run` for a caller of the handshake era, which knows no rounds: they are driven for it."""
+    async def run_driven(self, call: Call, deliver: Callable[[Event], None], revision: str) -> Outcome:
+        """`run` for a caller of the handshake era, which knows no rounds: they are driven for it. Events lose what
+        `revision` does not know."""
         if self._settled is not None:
             await self._settled()
-        return await drive_rounds(call, Emit(deliver, Trail(call)), self.handler, _ask_nobody)
+        emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call))
+        return await drive_rounds(call, emit, self.handler, _ask_nobody)
 
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""

@@ -204,17 +204,17 @@ class Server:
         """Serve over `stdio` until the client has gone, or over `http` until Ctrl-C or SIGTERM.
 
         Over HTTP (by its long name `streamable-http`) at `/mcp` of `host` and `port`; 0 takes any free port, and
-        standard error tells which. On loopback nobody needs a token, and pages of other sites are kept out by their
+        standard error tells which. With `sse`, clients of the transport of 2024-11-05 are served beside it, at `/sse`. On loopback nobody needs a token, and pages of other sites are kept out by their
         Origin and Host: `hosts` and `origins` name what else may be asked for, and by whom. What other machines can
         reach needs a `token`. Raises ValueError, OSError.
         """
         match transport:
             case "stdio":
                 run_stdio(self)
-            case "http" | "streamable-http":
-                run_http(self, Http(host, port, tuple(hosts), tuple(origins), token))
+            case "http" | "streamable-http" | "sse":
+                run_http(self, Http(host, port, tuple(hosts), tuple(origins), token, legacy=transport == "sse"))
             case _:
-                raise ValueError(f"transport is 'stdio' or 'http', not {transport!r}")
+                raise ValueError(f"transport is 'stdio', 'http' or 'sse', not {transport!r}")
 
     @asynccontextmanager
     async def ready(self) -> AsyncGenerator[None]:

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +21,7 @@ from .client_sessions import Sessions
 from .http_door import Admit, HttpDoor, Turned
 from .line_door import LineDoor
 from .listener import Listener
+from .sse_door import STREAM, SseDoor
 
 __all__ = ["LOCAL", "PATH", "Http", "Served", "run_http", "run_stdio", "serve_http", "told_to_stop", "until_over"]
 
@@ -48,6 +49,8 @@ class Http(NamedTuple):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     token: str | None = None
+    legacy: bool = False
+    """Serve HTTP+SSE, the transport of 2024-11-05, beside the newer endpoint."""
 
 
 class Served(Protocol):
@@ -103,7 +106,8 @@ async def _http(served: Served, at: Http) -> None:
     # Who reads where we serve may tell us to stop at once, so we listen for that first.
     with told_to_stop() as stop:
         async with served.ready(), serve_http(served.listener, at) as port:
-            print(f"serving at http://{_named(at.host)}:{port}{PATH.decode()}", file=sys.stderr, flush=True)
+            path = STREAM if at.legacy else PATH
+            print(f"serving at http://{_named(at.host)}:{port}{path.decode()}", file=sys.stderr, flush=True)
             await stop
 
 
@@ -138,11 +142,14 @@ async def serve_http(listener: Listener, at: Http) -> AsyncGenerator[int]:
     if at.token is None and not is_loopback(at.host):
         raise ValueError(f"{at.host!r} can be reached from other machines: give a token=, or serve on 127.0.0.1")
     sessions = Sessions(listener.offer, loop.time)
-    door = HttpDoor(listener, _admit(at.token, loop.time), sessions, Limits())
+    admit = _admit(at.token, loop.time)
+    door = HttpDoor(listener, admit, sessions, Limits())
+    older = SseDoor(listener, admit, Limits())
+    paths = {PATH: door, **(older.paths if at.legacy else {})}
     sock = socket.create_server((at.host, at.port), family=socket.AF_INET6 if ":" in at.host else socket.AF_INET)
     port = sock.getsockname()[1]
     try:
-        server = await http_server.serve(_routed(door), guard=_guard(at, port), sock=sock)
+        server = await http_server.serve(_routed(paths), guard=_guard(at, port), sock=sock)
     except BaseException:
         sock.close()
         raise
@@ -150,7 +157,8 @@ async def serve_http(listener: Listener, at: Http) -> AsyncGenerator[int]:
         yield port
     finally:
         door.hush()
-        await server.aclose(_DRAIN_S)
+        await asyncio.gather(older.drain(_DRAIN_S), server.aclose(_DRAIN_S))
+        await older.aclose()
         await door.aclose()
 
 
@@ -165,12 +173,15 @@ def _named(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _routed(door: Endpoint) -> Endpoint:
+def _routed(paths: Mapping[bytes, Endpoint]) -> Endpoint:
+    served = " and ".join(path.decode() for path in paths)
+
     def route(request: Request, reply: Reply) -> None:
-        if request.path == PATH:
-            door(request, reply)
+        endpoint = paths.get(request.path)
+        if endpoint is None:
+            reply.send(404, [(b"content-type", b"text/plain")], f"client: this server answers at {served}\n".encode())
         else:
-            reply.send(404, [(b"content-type", b"text/plain")], b"client: this server answers at /mcp\n")
+            endpoint(request, reply)
 
     return route
 

@@ -15,10 +15,11 @@ from ..flow.chain import Emit
 from ..protocol.call import JSON, Call, Event
 from ..protocol.eras import handshake, stateless
 from ..protocol.outcome import Failed, Outcome
-from ..protocol.peer import Answered, Peer, Progressed, Stray
-from ..protocol.versions import Era
+from ..protocol.peer import Answered, Batch, Peer, Progressed, Stray
+from ..protocol.versions import BATCHING, Era
 from ..transports.link import Link, LinkClosed
 from ..wire import rpc
+from ..wire.batch import write_batch
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 
 __all__ = ["LEVELS", "LineSession", "Noted", "Session", "Welcome", "emit_note"]
@@ -88,6 +89,8 @@ class LineSession:
         self._sweeping: asyncio.TimerHandle | None = None
         self._envelope: stateless.Envelope | None = None
         self._level = ""
+        self._replies: list[bytes] | None = None
+        """While a batch is read: what answers it."""
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
         link.start(self._on_frame, self._on_close)
@@ -100,6 +103,7 @@ class LineSession:
     def settle(self, welcome: Welcome, envelope: stateless.Envelope) -> None:
         """The era is known from here on."""
         self.welcome, self._envelope = welcome, envelope
+        self._peer.batches = welcome.revision in BATCHING
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         now = self._loop.time()
@@ -167,7 +171,7 @@ class LineSession:
         if self.welcome.era is Era.STATELESS:
             assert self._envelope is not None
             return stateless.write_call(id_, call, self._envelope)
-        return handshake.write_call(id_, call)
+        return handshake.write_call(id_, call, self.welcome.revision)
 
     def _send(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
         waiter.id, frame = self._peer.ask(waiter, write)
@@ -216,8 +220,18 @@ class LineSession:
             self._on_note(said)
         elif isinstance(said, rpc.Request):
             self._on_request(said)
+        elif isinstance(said, Batch):
+            self._on_batch(said)
         else:
             self._on_stray(said)
+
+    def _on_batch(self, batch: Batch) -> None:
+        replies = self._replies = []
+        for frame in batch.frames:
+            self._on_frame(frame)
+        self._replies = None
+        if replies:
+            self._reply(write_batch(replies))
 
     def _on_progress(self, waiter: _Waiter, params: JSON) -> None:
         extended_s = min(self._loop.time() + waiter.allowance_s, waiter.hard_s)
@@ -245,6 +259,9 @@ class LineSession:
             logger.warning("upstream sent what belongs to nothing (%d so far): %s", self._peer.strays, stray.reason)
 
     def _reply(self, frame: bytes) -> None:
+        if self._replies is not None:
+            self._replies.append(frame)
+            return
         try:
             self._link.send(frame)
         except LinkClosed:

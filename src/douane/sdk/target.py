@@ -15,8 +15,8 @@ from ..transports.http_client import HttpClient, Origin
 from ..transports.link import Link
 from ..transports.memory import pair
 from .connect import CannotConnect, open_line
-from .http_session import open_http
 from .session import Noted, Session
+from .url import open_url
 
 __all__ = ["InProcess", "Reaching", "Target", "open_target"]
 
@@ -77,7 +77,7 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack) 
     http = HttpClient(reach=reach)
     stack.push_async_callback(http.aclose)
     headers = [(name.encode(), value.encode()) for name, value in how.headers.items()]
-    return await open_http(http, url, headers=headers, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+    return await open_url(http, url, headers=headers, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
 
 
 async def _in_process(server: InProcess, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:

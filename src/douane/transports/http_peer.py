@@ -74,15 +74,16 @@ class Reply(msgspec.Struct, eq=False):
         coding = b"transfer-encoding: chunked\r\n\r\n" if connection.chunks else b"\r\n"
         connection.write(b"".join((_STATUS[status], connection.opening, block, coding)))
 
-    def write(self, data: bytes) -> None:
-        """Send one chunk. A peer that leaves more than `max_buffered_bytes` unread loses the connection."""
+    def write(self, data: bytes, *, max_unsent_bytes: int | None = None) -> None:
+        """Send one chunk. A peer that leaves more than `max_unsent_bytes` unread (else the server's
+        `max_buffered_bytes`) loses the connection."""
         if self._stage != "open":
             raise RuntimeError("the stream is not open")
         connection = self._connection
         if connection is None or not data or self._bodiless:
             return
         connection.write(b"%x\r\n%b\r\n" % (len(data), data) if connection.chunks else data)
-        connection.bound_unsent()
+        connection.bound_unsent(max_unsent_bytes)
 
     def end(self, data: bytes = b"") -> None:
         """End the stream, with a last chunk if there is one (one system call less than `write` and `end`)."""
@@ -385,8 +386,8 @@ class Connection(asyncio.Protocol):
             self.write(data)
             self.answered()
 
-    def bound_unsent(self) -> None:
-        if self._transport.get_write_buffer_size() > self._limits.max_buffered_bytes:
+    def bound_unsent(self, max_bytes: int | None) -> None:
+        if self._transport.get_write_buffer_size() > (max_bytes or self._limits.max_buffered_bytes):
             self._transport.abort()
             # At once, not at the next turn of the loop: the endpoint may be about to write more.
             reply, self._reply = self._reply, None

@@ -72,7 +72,7 @@ Frame = Request | Notification | Response | Error
 def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
     """One message. Raises FrameError and nothing else.
 
-    A batch is refused here: only revision 2025-03-26 has them (specification/2025-06-18/changelog.mdx).
+    A batch is refused here: only revision 2025-03-26 has them (specification/2025-06-18/changelog.mdx). See `batch`.
     """
     value, canonical = parse(data, limits)
     if type(value) is not dict:

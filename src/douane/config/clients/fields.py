@@ -156,8 +156,6 @@ def _kind(fields: Fields) -> str | None:
     fields.notes += [
         f"{key}: a server with a {kind} has none; it is left behind" for key in other if fields.value.get(key)
     ]
-    if said == "sse":
-        fields.notes.append("sse is the transport before Streamable HTTP: if it is not answered, ask for the newer URL")
     return kind
 
 

@@ -128,10 +128,6 @@ class _Description:
         if one.get("type") not in ("streamable-http", "sse") or not isinstance(url, str):
             self._problem(place, "is no remote", 'it has a url, and a type: "streamable-http" or "sse"')
             return {}
-        if one["type"] == "sse":
-            self._notes.append(
-                "sse is the transport before Streamable HTTP: if it is not answered, ask for the newer URL"
-            )
         filled = self._filled(url, one.get("variables"), (*place, "url"))
         return {"url": filled, "headers": self._named((*place, "headers"), one.get("headers"), f"{self._name} ")}
 

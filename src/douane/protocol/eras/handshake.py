@@ -1,4 +1,4 @@
-"""Revisions 2025-06-18 and 2025-11-25: `initialize` first, then calls on a session.
+"""Revisions 2024-11-05 to 2025-11-25: `initialize` first, then calls on a session.
 
 Spec: specification/2025-11-25/basic/lifecycle.mdx, basic/utilities/*.mdx.
 """
@@ -10,7 +10,7 @@ from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
 from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
-from .differences import strip_result
+from .differences import strip, strip_result
 from .envelope import kept_meta, read_body
 from .stateless import peer_error
 
@@ -49,7 +49,11 @@ def read_hello(request: rpc.Request) -> Hello | Refused:
 
 
 def initialize_result(revision: str, capabilities: JSON, server: JSON, instructions: str | None) -> dict[str, Any]:
-    result: dict[str, Any] = {"protocolVersion": revision, "capabilities": capabilities, "serverInfo": server}
+    result: dict[str, Any] = {
+        "protocolVersion": revision,
+        "capabilities": strip("server", capabilities, revision),
+        "serverInfo": strip("implementation", server, revision),
+    }
     if instructions:
         result["instructions"] = instructions
     return result
@@ -120,15 +124,15 @@ def read_welcome(result: JSON) -> str | None:
     return revision if isinstance(revision, str) and revision in HANDSHAKE else None
 
 
-def write_call(id: rpc.Id, call: Call) -> bytes:
-    """The request that puts `call` to a server of this era."""
+def write_call(id: rpc.Id, call: Call, revision: str) -> bytes:
+    """The request that puts `call` to a server of `revision`."""
     meta = kept_meta(cast("JSON", call.params.get("_meta") or _NOTHING))
     if call.wants_progress:
         meta["progressToken"] = id
     params: dict[str, Any] = {key: value for key, value in call.params.items() if key != "_meta"}
     if meta:
         params["_meta"] = meta
-    return rpc.write_request(id, call.method, params)
+    return rpc.write_request(id, call.method, strip(call.method, params, revision))
 
 
 def read_outcome(answer: rpc.Response | rpc.Error) -> Outcome:

@@ -1,0 +1,135 @@
+"""How a POST is answered: JSON at once, or an event stream from the first event on, so that errors keep their status."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ..protocol.call import JSON, Event
+from ..protocol.eras import stateless
+from ..protocol.eras.envelope import token_of
+from ..protocol.outcome import Outcome, Refused
+from ..transports.http_parse import encode_headers
+from ..transports.http_server import Reply
+from ..wire import rpc, sse
+from ..wire.batch import write_batch
+from ..wire.codes import http_status
+from .answers import Answers
+
+__all__ = [
+    "AS_JSON",
+    "AS_STREAM",
+    "AS_TEXT",
+    "Answer",
+    "BatchAnswer",
+    "Header",
+    "Part",
+    "refuse",
+    "send_refusal",
+    "written",
+]
+
+Header = tuple[bytes, bytes]
+AS_JSON = encode_headers([(b"content-type", b"application/json")])
+AS_TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
+AS_STREAM = encode_headers(
+    [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+)
+
+_MAX_UNSENT_BYTES = 8 * 1024 * 1024
+"""Of a batch: one array of answers, while the one before is on its way."""
+
+
+class Answer(msgspec.Struct):
+    """How one call is answered."""
+
+    _reply: Reply
+    _params: JSON
+    """As the caller sent them: they hold its progress token."""
+    _open: bool = False
+
+    def deliver(self, event: Event) -> None:
+        if not self._open:
+            self._reply.open(200, AS_STREAM)
+            self._open = True
+        self._reply.write(sse.encode(stateless.write_event(event, token_of(self._params))))
+
+    def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
+        if self._open:
+            self._reply.end(sse.encode(frame))
+        elif isinstance(outcome, Refused):
+            send_refusal(self._reply, frame, outcome, modern=modern)
+        else:
+            self._reply.send(200, AS_JSON, frame)
+
+    def abandon(self) -> None:
+        if self._open:
+            self._reply.end()
+        else:
+            self._reply.send(202, ())
+
+
+class BatchAnswer:
+    """How a batch is answered: events as they come, and then all answers in one array, or in a few."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply, self._open = reply, False
+        self.answers = Answers(self._tell)
+
+    def part(self, params: JSON) -> "Part":
+        return Part(self, params)
+
+    def deliver(self, event: Event, token: str | int | None) -> None:
+        self._write(stateless.write_event(event, token))
+
+    def _tell(self, frames: list[bytes], last: bool) -> None:
+        if not last:
+            self._write(write_batch(frames))
+        elif self._open:
+            self._reply.end(sse.encode(write_batch(frames)) if frames else b"")
+        elif frames:
+            self._reply.send(200, AS_JSON, write_batch(frames))
+        else:
+            self._reply.send(202, ())
+
+    def _write(self, frame: bytes) -> None:
+        if not self._open:
+            self._reply.open(200, AS_STREAM)
+            self._open = True
+        self._reply.write(sse.encode(frame), max_unsent_bytes=_MAX_UNSENT_BYTES)
+
+
+class Part(msgspec.Struct):
+    """How one call of a batch is answered. Used like an `Answer`."""
+
+    _whole: BatchAnswer
+    _params: JSON
+
+    def deliver(self, event: Event) -> None:
+        self._whole.deliver(event, token_of(self._params))
+
+    def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
+        self._whole.answers.add(frame)
+
+    def abandon(self) -> None:
+        """A cancelled call has no answer."""
+
+
+def refuse(reply: Reply, id_: rpc.Id, refusal: Refused, *, modern: bool = True) -> None:
+    send_refusal(reply, written(id_, refusal), refusal, modern=modern)
+
+
+def written(id_: rpc.Id, refusal: Refused) -> bytes:
+    return rpc.write_error(id_, refusal.code, refusal.reason, refusal.data)
+
+
+def send_refusal(reply: Reply, frame: bytes, refusal: Refused, *, modern: bool, malformed: bool = False) -> None:
+    headers: Sequence[Header] = ()
+    status = http_status(refusal.code) if modern else 200
+    if malformed and status == 200:
+        status = 400
+    if refusal.challenge is not None:
+        status = 403
+        headers = (*headers, (b"www-authenticate", refusal.challenge.encode()))
+    if refusal.retry_after_s is not None:
+        headers = (*headers, (b"retry-after", b"%d" % max(1, round(refusal.retry_after_s))))
+    reply.send(status, AS_JSON.plus(*headers) if headers else AS_JSON, frame)
