@@ -89,10 +89,10 @@ def _on_streams(line: list[str]) -> Program:
 
 PEERS = (
     Subject("fastmcp", "FastMCP 4.2 proxy, client connected beforehand", _connected, "peers", _FASTMCP),
-    Subject("fastmcp-url", "FastMCP 4.2 `create_proxy(url)`", _default, "peers", _FASTMCP, longer=4),
+    Subject("fastmcp-url", "FastMCP 4.2 `create_proxy(url)`", _default, "peers", _FASTMCP, longer=5),
     Subject("mcp-proxy", "mcp-proxy 0.13, stdio upstream", _mcp_proxy, "peers", _MCP_PROXY),
     Subject("supergateway", "supergateway 4.0, stateful, stdio upstream", _supergateway, "peers", _SUPERGATEWAY),
-    Subject("contextforge", "ContextForge 1.0.7, stateful", _contextforge, "peers", _CONTEXTFORGE, longer=4),
+    Subject("contextforge", "ContextForge 1.0.7, stateful", _contextforge, "peers", _CONTEXTFORGE, longer=5),
     Subject("own", "a server on our SDK", _ours, "servers"),
     Subject("official-async", "a server on the official SDK (mcp 2.3.0), tool on the loop", _official, "servers"),
     Subject("typescript", "a server on the TypeScript SDK 1.32", _typescript, "servers", _SDK),

@@ -58,8 +58,8 @@ SHAPES = {
     "servers": (Shape(SMALL, CALL, 300, 16), Shape(SMALL, CALL, 300, 1)),
 }
 Rows = dict[tuple[str, str, int], list[Sample]]
-Absent = dict[str, str]
-"""Why a subject was not measured, by its name."""
+Absent = dict[tuple[str, Shape | None], str]
+"""Why a subject was not measured under a load, or not at all."""
 
 
 def machine() -> str:
@@ -80,29 +80,30 @@ def rounds(subjects: Sequence[Started], count: int, seconds: int, absent: Absent
         for shape in dict.fromkeys(shape for shapes in SHAPES.values() for shape in shapes):
             turn = number % len(subjects)
             for subject in (*subjects[turn:], *subjects[:turn]):
-                if shape not in SHAPES[subject.subject.group] or subject.name in absent:
+                if shape not in SHAPES[subject.subject.group] or (subject.name, shape) in absent:
                     continue
                 sample = taken(subject, shape, seconds, absent)
                 if sample is not None:
                     rows.setdefault((subject.name, shape.name, shape.connections), []).append(sample)
                     say(f"{number + 1}/{count} {shape.name:16} {shape.connections:3} {subject.name:16} {told(sample)}")
-    return {key: samples for key, samples in rows.items() if key[0] not in absent}
+    gone = {(name, shape.name, shape.connections) for name, shape in absent if shape is not None}
+    return {key: samples for key, samples in rows.items() if key not in gone}
 
 
 def taken(subject: Started, shape: Shape, seconds: int, absent: Absent) -> Sample | None:
-    """One sample. A peer that fails is absent from then on; what must not fail raises CannotMeasure."""
+    """One sample. A load that a peer fails under is left out from then on; what must not fail raises CannotMeasure."""
     try:
         return measure(subject, shape, seconds * subject.subject.longer)
     except CannotMeasure as exc:
-        give_up(subject.subject, exc, absent)
+        give_up(subject.subject, shape, exc, absent)
         return None
 
 
-def give_up(subject: Subject, exc: CannotMeasure, absent: Absent) -> None:
+def give_up(subject: Subject, shape: Shape | None, exc: CannotMeasure, absent: Absent) -> None:
     if subject.needs is None:
         raise exc
     say(f"{subject.name} is not measured: {exc}")
-    absent[subject.name] = str(exc).partition("\n")[0].replace(f"{HERE.parent}/", "")[:200]
+    absent[subject.name, shape] = str(exc).partition("\n")[0].replace(f"{HERE.parent}/", "")[:200]
 
 
 def told(sample: Sample) -> str:
@@ -127,7 +128,12 @@ def report(
             for shape in SHAPES[subject.group]
             if (subject.name, shape.name, shape.connections) in figures
         ],
-        "absent": [{**about(subject), "why": absent[subject.name]} for subject in chosen if subject.name in absent],
+        "absent": [
+            {**about(subject), "load": shape and shape.name, "connections": shape and shape.connections, "why": why}
+            for subject in chosen
+            for (name, shape), why in absent.items()
+            if name == subject.name
+        ],
         "goals": goals(figures, found),
     }
 
@@ -168,7 +174,7 @@ def run(chosen: Sequence[Subject], count: int, seconds: int) -> dict[str, Any]:
             try:
                 one = started(subject, BUILD / "run" / subject.name, port)
             except CannotMeasure as exc:
-                give_up(subject, exc, absent)
+                give_up(subject, None, exc, absent)
             else:
                 ends.callback(one.stop)
                 running.append(one)

@@ -23,7 +23,7 @@ def table(document: dict[str, Any]) -> str:
         for row in gateways:
             if (row["load"], row["connections"]) == (load, connections):
                 lines.append(_row(row))
-    lines += [f"| | | {gone['says']} | {_why(gone)} | | | | | |" for gone in _absent(document, "gateways")]
+    lines += [line for gone in _absent(document, "gateways") for line in ("", _missing(gone))]
     for group, about in (("peers", "The peers"), ("servers", "Servers, called directly")):
         lines += _one_line_each(document, group, about)
     lines += ["", "| goal | | target | measured | met |", "|---|---|---|---|---|"]
@@ -33,14 +33,14 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _one_line_each(document: dict[str, Any], group: str, about: str) -> list[str]:
-    """A compact table: a column for each load, in CPU µs/call, and calls/s where many call at once."""
+    """A compact table: CPU µs/call for each load, and calls/s where most call at once. What is missing is told below."""
     rows = [row for row in document["gateways"] if _group(row) == group]
     gone = _absent(document, group)
-    if not rows and not gone:
-        return []
+    if not rows:
+        return [line for one in gone for line in ("", _missing(one))]
     when = next((one["when"] for one in (*rows, *gone) if "when" in one), document["when"])
-    many = max((row["connections"] for row in rows), default=0)
-    loads = sorted(dict.fromkeys((row["load"], row["connections"]) for row in rows))
+    many = max(row["connections"] for row in rows)
+    loads = sorted({(row["load"], row["connections"]) for row in rows} - ({(SMALL, many)} if many > 16 else set()))
     # Figures of two runs are not to be compared.
     beside = REFERENCES if group == "peers" and when == document["when"] else ()
     shown = [row for row in document["gateways"] if row["name"] in beside] + rows
@@ -50,11 +50,22 @@ def _one_line_each(document: dict[str, Any], group: str, about: str) -> list[str
     lines += ["|---" * (len(loads) + 4) + "|"]
     for name in dict.fromkeys(row["name"] for row in shown):
         found = {(row["load"], row["connections"]): row for row in shown if row["name"] == name}
-        cells = [f"{found[load]['cpu_us']:,.0f}" if load in found else "–" for load in loads]
-        last = found[SMALL, many]
-        cells += [f"{last['calls_per_s']:,.0f}", f"{last['p50_ms']:.2f}", f"{last['rss_mb']:.0f}"]
-        lines.append(f"| {last['says']} | {' | '.join(cells)} |")
-    return lines + [f"| {one['says']} | {_why(one)} {'| ' * (len(loads) + 2)}|" for one in gone]
+        cells = [_figure(found.get(load), "cpu_us", ",.0f") for load in loads]
+        most = found.get((SMALL, many))
+        cells += [
+            _figure(most, key, form) for key, form in (("calls_per_s", ",.0f"), ("p50_ms", ".2f"), ("rss_mb", ".0f"))
+        ]
+        lines.append(f"| {next(iter(found.values()))['says']} | {' | '.join(cells)} |")
+    return lines + [line for one in gone for line in ("", _missing(one))]
+
+
+def _figure(row: dict[str, Any] | None, key: str, form: str) -> str:
+    return "–" if row is None else format(row[key], form)
+
+
+def _missing(gone: dict[str, Any]) -> str:
+    load = f", {gone['load']}, {gone['connections']}" if gone.get("load") else ""
+    return f"{gone['says']}{load}: not measured here: {gone['why']}"
 
 
 def _group(one: dict[str, Any]) -> str:
@@ -63,10 +74,6 @@ def _group(one: dict[str, Any]) -> str:
 
 def _absent(document: dict[str, Any], group: str) -> list[dict[str, Any]]:
     return [one for one in document.get("absent", ()) if _group(one) == group]
-
-
-def _why(gone: dict[str, Any]) -> str:
-    return f"not measured here: {gone['why'].replace('|', '/')}"
 
 
 def target(goal: dict[str, Any]) -> str:

@@ -182,14 +182,21 @@ def test_peers_have_a_compact_table_of_their_own_that_says_what_was_not_measured
         "machine": "m",
         "when": "Tuesday",
         "gateways": [row(*key) for key in (("nginx", "gateways", 64, 15), ("slow", "peers", 16, 900.4))],
-        "absent": [{"name": "gone", "says": "GONE", "group": "peers", "why": "not installed: no wheel"}],
+        "absent": [
+            {"says": "GONE", "group": "peers", "load": None, "why": "not installed: no wheel"},
+            {"says": "SLOW", "group": "peers", "load": "2 KB", "connections": 16, "why": "no answer in 2 s"},
+        ],
         "goals": [{"id": "M4", "goal": "g", "target": 8, "value": 9, "met": True, "at_least": True}],
     }
     document["gateways"] += [row("slow", "peers", 64, 1100), row("nginx", "gateways", 16, 14)]
     lines = table(document).splitlines()
-    assert [line for line in lines if "SLOW" in line] == ["| SLOW | 900 | 1,100 | 1,234 | 1.50 | 60 |"]
-    assert "| NGINX | 14 | 15 | 1,234 | 1.50 | 60 |" in lines
-    assert "| GONE | not measured here: not installed: no wheel | | | | |" in lines
+    assert [line for line in lines if "SLOW" in line] == [
+        "| SLOW | 900 | 1,234 | 1.50 | 60 |",
+        "SLOW, 2 KB, 16: not measured here: no answer in 2 s",
+    ]
+    assert "| | CPU µs/call, 300 B, 16 | calls/s, 300 B, 64 | p50 ms | RSS MB |" in lines
+    assert "| NGINX | 14 | 1,234 | 1.50 | 60 |" in lines
+    assert "GONE: not measured here: not installed: no wheel" in lines
     assert "| M4 | g | ≥ 8 | 9 | yes |" in lines
 
 
@@ -217,17 +224,17 @@ def test_a_peer_that_is_not_there_is_left_out_with_the_reason_and_what_must_be_t
 
     monkeypatch.setattr(started, "BUILD", tmp_path)
     peer = started.Subject("peer", "", lambda folder, ports: started.Program([]), "peers", tmp_path / "peer" / "python")
-    absent: dict[str, str] = {}
+    absent: dict[Any, str] = {}
     for said in ("", "no wheel for this machine\nand more\n"):
         if said:
             (tmp_path / "peer.failed").write_text(said)
         with pytest.raises(started.CannotMeasure) as failed:
             started.started(peer, tmp_path / "run", 1)
-        give_up(peer, failed.value, absent)
+        give_up(peer, None, failed.value, absent)
         expected = "no wheel for this machine" if said else "`make bench BENCH=--peers` does that"
-        assert absent == {"peer": f"not installed: {expected}"}
+        assert absent == {("peer", None): f"not installed: {expected}"}
     with pytest.raises(started.CannotMeasure):
-        give_up(peer._replace(needs=None), failed.value, absent)
+        give_up(peer._replace(needs=None), None, failed.value, absent)
 
 
 def test_what_is_installed_is_pinned_by_digests_and_names_no_address() -> None:
