@@ -44,7 +44,7 @@ def goals(figures: Figures, once: Once) -> list[dict[str, Any]]:
     """M1 to M10."""
     rows = [*_hop(figures), *_payloads(figures), *_latency(figures, once), *_lists(figures), *_start(once)]
     rows += [*_peers(figures), *_servers(figures)]
-    return [goal.told() for goal in rows]
+    return [goal.told() for goal in sorted(rows, key=lambda goal: (int(goal.id.strip("Mabc")), goal.id))]
 
 
 def _cpu(figures: Figures, one: tuple[str, str, int], other: tuple[str, str, int]) -> float | None:

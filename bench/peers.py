@@ -1,9 +1,10 @@
 """The peers, and the servers that ours is measured beside. `make bench BENCH=--peers` installs them and measures them.
 
-Each is started as its own documentation starts it, with what it says to make it fast, and called in the revision that it
-speaks best: none but FastMCP's proxy speaks 2026-07-28, and that one costs half as much in the handshake.
+Each is started as its own documentation starts it, with what it says to make it fast, and called in the handshake: of the
+peers only FastMCP's proxy and supergateway speak 2026-07-28 too, and a call costs both of them more in it.
 """
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -42,9 +43,10 @@ def _mcp_proxy(folder: Path, ports: Ports) -> Program:
 
 
 def _supergateway(folder: Path, ports: Ports) -> Program:
-    # A process of the upstream for each session. Without --stateful it would be one for each call.
+    # A process of the upstream for each session. Without --stateful it would be one for each call. It listens at every
+    # address, and cannot be told otherwise.
     options = ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none", "--port", str(ports.own)]
-    return Program([str(NODE), str(_SUPERGATEWAY), "--stdio", " ".join(_BEHIND), *options], revision=HANDSHAKE)
+    return Program([str(NODE), str(_SUPERGATEWAY), "--stdio", shlex.join(_BEHIND), *options], revision=HANDSHAKE)
 
 
 def _contextforge(folder: Path, ports: Ports) -> Program:

@@ -201,7 +201,8 @@ def test_peers_have_a_compact_table_of_their_own_that_says_what_was_not_measured
 
 
 def test_every_subject_is_listed_and_only_gateways_are_in_a_run_without_the_peers() -> None:
-    from bench.run import SHAPES, choose
+    from bench.rounds import SHAPES
+    from bench.run import choose
     from bench.subjects import SUBJECTS
 
     said = subprocess.run(
@@ -220,7 +221,7 @@ def test_a_peer_that_is_not_there_is_left_out_with_the_reason_and_what_must_be_t
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bench import started
-    from bench.run import give_up
+    from bench.rounds import give_up
 
     monkeypatch.setattr(started, "BUILD", tmp_path)
     peer = started.Subject("peer", "", lambda folder, ports: started.Program([]), "peers", tmp_path / "peer" / "python")
