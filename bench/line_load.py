@@ -1,6 +1,7 @@
 """A load over standard streams: so many calls open at once, a new one written for each that was answered.
 
-It costs a small part of what it measures, and counts answers instead of reading them; `probe` has looked at one.
+It costs a small part of what it measures, and counts answers instead of reading them; `probe` has looked at one. For
+short messages: all that are open must fit into the pipes, which nobody reads while it writes.
 """
 
 import os

@@ -1,5 +1,6 @@
 """All subjects under all loads, in turn, so that whatever else the machine does is shared out among them."""
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,8 @@ SHAPES = {
 Rows = dict[tuple[str, str, int], list[Sample]]
 Absent = dict[tuple[str, Shape | None], str]
 """Why a subject was not measured under a load, or not at all."""
+_PLACES = re.compile(r"\S+://\S+|(?<![\w.])(?:/[\w.@+-]+){2,}")
+"""Addresses, and paths of this machine: the reason is published."""
 
 
 def rounds(subjects: Sequence[Started], count: int, seconds: int, absent: Absent) -> Rows:
@@ -60,7 +63,8 @@ def give_up(subject: Subject, shape: Shape | None, exc: CannotMeasure, absent: A
     if subject.needs is None:
         raise exc
     say(f"{subject.name} is not measured: {exc}")
-    absent[subject.name, shape] = str(exc).partition("\n")[0].rstrip(":").replace(f"{HERE.parent}/", "")[:200]
+    why = str(exc).partition("\n")[0].rstrip(":").replace(f"{HERE.parent}/", "")
+    absent[subject.name, shape] = _PLACES.sub("…", why)[:200]
 
 
 def told(sample: Sample) -> str:

@@ -168,8 +168,10 @@ def _why_not(subject: Subject) -> str:
     """What bench/programs.sh has left about it."""
     assert subject.needs is not None
     said = BUILD / f"{subject.needs.relative_to(BUILD).parts[0]}.failed"
-    lines = said.read_text(errors="replace").split("\n") if said.exists() else []
-    return next((line.strip() for line in lines if line.strip()), "`make bench BENCH=--peers` does that")
+    if not said.exists():
+        return "`make bench BENCH=--peers` does that"
+    lines = [line.strip() for line in said.read_text(errors="replace").split("\n") if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), "".join(lines[:1]))
 
 
 def build_upstream() -> None:

@@ -4,8 +4,8 @@
 //   upstream - TOOLS
 //
 // Speaks Streamable HTTP on 127.0.0.1, or on its standard streams, in both eras: 2026-07-28 (each request on its own) and
-// the initialize handshake, without sessions. The tool `echo` returns its argument `text`; TOOLS - 1 more are only listed. One thread, epoll,
-// keep-alive and pipelining. It trusts its input to be JSON.
+// the initialize handshake, without sessions. The tool `echo` returns its argument `text`; TOOLS - 1 more are only listed.
+// One thread, epoll, keep-alive and pipelining. It trusts its input to be JSON.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

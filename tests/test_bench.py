@@ -226,13 +226,13 @@ def test_a_peer_that_is_not_there_is_left_out_with_the_reason_and_what_must_be_t
     monkeypatch.setattr(started, "BUILD", tmp_path)
     peer = started.Subject("peer", "", lambda folder, ports: started.Program([]), "peers", tmp_path / "peer" / "python")
     absent: dict[Any, str] = {}
-    for said in ("", "no wheel for this machine\nand more\n"):
+    for said in ("", "\nWARNING: x\nerror: no wheel at https://host/simple for /usr/bin/python\n  Caused by: y\n"):
         if said:
             (tmp_path / "peer.failed").write_text(said)
         with pytest.raises(started.CannotMeasure) as failed:
             started.started(peer, tmp_path / "run", 1)
         give_up(peer, None, failed.value, absent)
-        expected = "no wheel for this machine" if said else "`make bench BENCH=--peers` does that"
+        expected = "error: no wheel at … for …" if said else "`make bench BENCH=--peers` does that"
         assert absent == {("peer", None): f"not installed: {expected}"}
     with pytest.raises(started.CannotMeasure):
         give_up(peer._replace(needs=None), None, failed.value, absent)
