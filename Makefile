@@ -53,6 +53,8 @@ lock: venv ## Resolve the dependencies anew
 	$(UV_LOCK) pyproject.toml --group dev -o requirements.lock
 	$(UV_LOCK) $(CLIENTS)/mcp1.in -o $(CLIENTS)/mcp1.lock
 	cd $(CLIENTS) && $(NPM) install --package-lock-only --ignore-scripts
+	for peer in fastmcp mcp-proxy contextforge; do $(UV_LOCK) bench/locks/$$peer.in -o bench/locks/$$peer.lock; done
+	cd bench/locks && $(NPM) install --package-lock-only --ignore-scripts
 
 run: venv ## Start the gateway with douane.yaml (CONFIG=... for another)
 	$(BIN)/douane up --config $(CONFIG)
@@ -96,8 +98,8 @@ test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as t
 	$(COMPILED)/bin/pytest -n 2 -m "not counterpart" --ignore=tests/audit/test_power.py --ignore=tests/audit/test_tamper.py \
 	  $(addprefix tests/,audit flow wire protocol interceptors transports sdk gateway frontdoor reliability)
 
-bench: $(COMPILED)/.ready ## Measure the gateway beside its peers (BENCH="--quick" takes a minute)
-	bench/programs.sh
+bench: $(COMPILED)/.ready ## Measure the gateway beside its peers (BENCH="--quick" takes a minute, --peers adds other gateways)
+	bench/programs.sh $(BENCH)
 	$(BIN)/python -m bench.run $(BENCH)
 
 score: venv ## Gather what was measured into docs/scoreboard.md

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from .load import cpu_s, rss_mb
-from .subjects import Ports, free_port, gateway_config, launch, stop
+from .started import Ports, Program, free_port, launch, stop
+from .subjects import gateway_config
 
 
 def commit_ms(folder: Path, count: int = 200) -> float:
@@ -59,7 +60,7 @@ def start(folder: Path, upstream: int, upstreams: int = 10, times: int = 3) -> t
         config = gateway_config(folder, Ports(upstream, port), upstreams)
         line = [sys.executable, "-m", "douane", "up", "--config", str(config)]
         begun = time.perf_counter()
-        process = launch(line, port, folder, {"DOUANE_HOME": str(folder / "home")}, "/readyz")
+        process = launch(Program(line, {"DOUANE_HOME": str(folder / "home")}, ready="/readyz"), port, folder)
         took = time.perf_counter() - begun
         try:
             top = psutil.Process(process.pid)

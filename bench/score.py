@@ -1,7 +1,8 @@
 """docs/scoreboard.md: every goal that was measured, from the files the measurements left.
 
 A file is bench/results/*.json, or results*.json anywhere below tests/: an object with `machine`, `when` and `goals`,
-each {id, goal, target, value, met}, and a `note` where there is something to say.
+each {id, goal, target, value, met}, with a `note` where there is something to say, `at_least` where the target is a
+lower bound, and a `when` of its own where it is older than its file.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .table import met, value
+from .table import met, target, value
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +36,8 @@ def rows(paths: Iterable[Path]) -> list[dict[str, Any]]:
             about = {"machine": document["machine"], "when": document["when"]}
             for goal in document["goals"]:
                 found.append({key: goal[key] for key in ("id", "goal", "target", "value", "met")} | about)
-                found[-1]["note"] = goal.get("note", "")
+                # A part of a file may be older than the rest of it.
+                found[-1] |= {key: goal[key] for key in ("note", "at_least", "when") if key in goal}
         except (ValueError, KeyError, TypeError) as exc:
             raise Unreadable(f"{path.name}: {exc!r}") from None
     return sorted(found, key=lambda row: [int(part) if part.isdigit() else part for part in _parts(row["id"])])
@@ -64,8 +66,7 @@ def page(found: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in found:
-        target = f"{row['target']:g}" if isinstance(row["target"], int | float) else row["target"]
-        cells = (row["id"], row["goal"], target, value(row), met(row["met"]), row["when"], row["machine"])
+        cells = (row["id"], row["goal"], target(row), value(row), met(row["met"]), row["when"], row["machine"])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,149 +1,12 @@
 """What is measured: how each is started, and how it is called. A new one is a function and a line in SUBJECTS."""
 
-import http.client
 import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import psutil
-
-HERE = Path(__file__).parent
-BUILD = HERE / ".build"
-UPSTREAM = BUILD / "upstream"
-WHEEL = HERE.parent / ".venv-compiled" / "bin" / "python"
-"""A Python with the wheel as it is released, its hot modules compiled (`make wheel`)."""
-TOOLS = 500
-_START_S = 30.0
-_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-
-
-class CannotMeasure(Exception):
-    """Something did not start, or did not answer as it must. The text says what."""
-
-
-class Ports(NamedTuple):
-    upstream: int
-    own: int
-
-
-class Program(NamedTuple):
-    """How to start one subject, in a folder of its own."""
-
-    line: Sequence[str]
-    env: Mapping[str, str] = {}
-    tool: str = "echo"
-    """What the upstream's `echo` is called there."""
-    ready: str | None = None
-    """A path that answers 200 when calls are served. None: when the port is open."""
-    token: Path | None = None
-
-
-class Subject(NamedTuple):
-    name: str
-    says: str
-    """What it is, for the table."""
-    program: Callable[[Path, Ports], Program]
-
-
-class Started:
-    """A subject that runs. Ended by `stop`, with all it started."""
-
-    def __init__(self, subject: Subject, program: Program, port: int, process: subprocess.Popen[bytes]) -> None:
-        self.subject, self.tool, self.port, self._process = subject, program.tool, port, process
-        self.token = program.token.read_text().strip() if program.token is not None else None
-
-    def processes(self) -> list[psutil.Process]:
-        """The whole tree."""
-        top = psutil.Process(self._process.pid)
-        return [top, *top.children(recursive=True)]
-
-    def stop(self) -> None:
-        stop(self._process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask, wait, then kill: the process and everything below it."""
-    try:
-        below = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        below = []
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for left in psutil.wait_procs(below, 3)[1]:
-        left.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def launch(line: Sequence[str], port: int, folder: Path, env: Mapping[str, str], ready: str | None) -> subprocess.Popen:
-    """Start a program, and wait until it serves. What it says goes to log.txt of its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    said = folder / "log.txt"
-    with said.open("wb") as log:
-        process = subprocess.Popen(
-            line,
-            env={**os.environ, "PATH": _PATH, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    end_s = time.monotonic() + _START_S
-    while not _serves(port, ready):
-        if process.poll() is not None or time.monotonic() > end_s:
-            stop(process)
-            raise CannotMeasure(f"{line[0]} does not serve:\n{said.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.005)
-    return process
-
-
-def _serves(port: int, ready: str | None) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.connect()
-        if ready is None:
-            return True
-        connection.request("GET", ready)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def started(subject: Subject, folder: Path, upstream: int) -> Started:
-    """Start it in an empty folder, in front of the upstream."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    port = free_port()
-    program = subject.program(folder, Ports(upstream, port))
-    process = launch(program.line, port, folder, program.env, program.ready)
-    return Started(subject, program, port, process)
-
-
-def build_upstream() -> None:
-    """Compile the C upstream, unless it is newer than its source."""
-    source = HERE / "upstream.c"
-    if not UPSTREAM.exists() or UPSTREAM.stat().st_mtime < source.stat().st_mtime:
-        BUILD.mkdir(exist_ok=True)
-        subprocess.run(["gcc", "-O2", "-std=gnu11", "-o", str(UPSTREAM), str(source)], check=True)
-
-
-# --- the programs ---
+from .peers import PEERS
+from .started import BUILD, HERE, TOOLS, UPSTREAM, WHEEL, Ports, Program, Subject
 
 
 def _direct(folder: Path, ports: Ports) -> Program:
@@ -267,7 +130,7 @@ def _interpreted(folder: Path, ports: Ports) -> Program:
 
 
 def _official(folder: Path, ports: Ports) -> Program:
-    return Program([sys.executable, str(HERE / "official_server.py"), str(ports.own), str(TOOLS)])
+    return Program([sys.executable, str(HERE / "official_server.py"), "http", str(ports.own), str(TOOLS)])
 
 
 SUBJECTS = (
@@ -276,6 +139,7 @@ SUBJECTS = (
     Subject("durable", "Douane, every control on, two durable commits per call", _durable),
     Subject("memory", "Douane, every control on, audit log in memory", _in_memory),
     Subject("source", "the same, not compiled, as `make run` starts it", _interpreted),
-    Subject("envoy", "Envoy 1.40 mcp_router, no guards, nothing written", _envoy),
+    Subject("envoy", "Envoy 1.40 mcp_router, no guards, nothing written", _envoy, needs=ENVOY),
     Subject("official", "a server on the official SDK (mcp 2.3.0), called directly", _official),
+    *PEERS,
 )

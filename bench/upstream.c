@@ -1,10 +1,11 @@
 // A very fast MCP server to put behind what is measured: whatever time a call takes, it is not spent here.
 //
 //   upstream PORT TOOLS
+//   upstream - TOOLS
 //
-// Speaks Streamable HTTP on 127.0.0.1 in both eras: 2026-07-28 (each request on its own) and the initialize handshake,
-// without sessions. The tool `echo` returns its argument `text`; TOOLS - 1 more are only listed. One thread, epoll,
-// keep-alive and pipelining. It trusts its input to be JSON.
+// Speaks Streamable HTTP on 127.0.0.1, or on its standard streams, in both eras: 2026-07-28 (each request on its own) and
+// the initialize handshake, without sessions. The tool `echo` returns its argument `text`; TOOLS - 1 more are only listed.
+// One thread, epoll, keep-alive and pipelining. It trusts its input to be JSON.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -100,9 +101,11 @@ static bool is(struct span value, const char *text) {
 
 // --- writing ---
 
+static bool on_streams;
+
 static void send_all(int fd, const char *bytes, size_t size) {
   while (size) {
-    ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+    ssize_t sent = on_streams ? write(fd, bytes, size) : send(fd, bytes, size, MSG_NOSIGNAL);
     if (sent < 0 && errno == EAGAIN) {
       poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000);
       continue;
@@ -128,6 +131,12 @@ static void put(struct span part) {
 static void put_text(const char *text) { put((struct span){text, strlen(text)}); }
 
 static void finish(int fd, const char *status) {
+  if (on_streams) {
+    if (!body_size) return;
+    put_text("\n");
+    send_all(fd, answer + HEAD_ROOM, body_size);
+    return;
+  }
   char head[HEAD_ROOM];
   int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                       status, body_size);
@@ -288,12 +297,35 @@ static void take(int listener, int epoll) {
   }
 }
 
+// --- standard streams ---
+
+// A line is a message. Lines that were read together are answered one by one, as they would be if they came apart.
+static void serve_streams(void) {
+  size_t filled = 0;
+  static char bytes[2 * MAX_REQUEST];
+  for (ssize_t got; (got = read(STDIN_FILENO, bytes + filled, sizeof bytes - filled)) > 0;) {
+    char *line = bytes, *end;
+    filled += got;
+    while ((end = memchr(line, '\n', bytes + filled - line))) {
+      respond(STDOUT_FILENO, (struct span){line, end - line});
+      line = end + 1;
+    }
+    filled -= line - bytes;
+    memmove(bytes, line, filled);
+  }
+}
+
 int main(int count, char **words) {
   if (count != 3) {
-    fprintf(stderr, "usage: upstream PORT TOOLS\n");
+    fprintf(stderr, "usage: upstream PORT|- TOOLS\n");
     return 2;
   }
   make_tools(atoi(words[2]));
+  if (!strcmp(words[1], "-")) {
+    on_streams = true;
+    serve_streams();
+    return 0;
+  }
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), epoll = epoll_create1(0);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
   struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(atoi(words[1]))};

@@ -1,9 +1,10 @@
--- Calls of the 2026-07-28 revision, for wrk:
+-- Calls for wrk, of the 2026-07-28 revision, each on its own, or of an older one, in sessions that were opened for it:
 --
---   wrk -s wrk.lua URL -- tools/call TOOL BYTES [TOKEN]
---   wrk -s wrk.lua URL -- tools/list "" 0 [TOKEN]
+--   wrk -s wrk.lua URL -- tools/call TOOL BYTES REVISION TOKEN [SESSION...]
+--   wrk -s wrk.lua URL -- tools/list "" 0 REVISION TOKEN [SESSION...]
 --
--- BYTES is how long the argument `text` is. Prints one line of JSON at the end; times are in microseconds.
+-- BYTES is how long the argument `text` is, TOKEN may be empty, requests take the sessions in turn. Prints one line of JSON
+-- at the end; times are in microseconds.
 
 -- So many requests are made beforehand, each with an id of its own: enough that no two in flight share one.
 local VARIANTS = 128
@@ -15,30 +16,33 @@ local WORDS = "the quick brown fox jumps over the lazy dog and comes back "
 
 local requests, at = {}, 0
 
-local function params(method, tool, bytes)
+local function params(method, tool, bytes, meta)
   if method ~= "tools/call" then
-    return "{" .. META .. "}"
+    return "{" .. meta .. "}"
   end
   local text = string.rep(WORDS, math.ceil(bytes / #WORDS)):sub(1, bytes)
-  return '{"name":"' .. tool .. '","arguments":{"text":"' .. text .. '"},' .. META .. "}"
+  local comma = meta == "" and "" or ","
+  return '{"name":"' .. tool .. '","arguments":{"text":"' .. text .. '"}' .. comma .. meta .. "}"
 end
 
 function init(args)
-  local method, tool, bytes, token = args[1], args[2], tonumber(args[3]), args[4]
+  local method, tool, bytes, revision, token = args[1], args[2], tonumber(args[3]), args[4], args[5]
+  local modern, sessions = revision == "2026-07-28", #args - 5
   local headers = {
     ["Content-Type"] = "application/json",
     ["Accept"] = "application/json, text/event-stream",
-    ["MCP-Protocol-Version"] = "2026-07-28",
-    ["Mcp-Method"] = method,
+    ["MCP-Protocol-Version"] = revision,
   }
-  if tool ~= "" then
-    headers["Mcp-Name"] = tool
+  if modern then
+    headers["Mcp-Method"] = method
+    headers["Mcp-Name"] = tool ~= "" and tool or nil
   end
-  if token then
+  if token ~= "" then
     headers["Authorization"] = "Bearer " .. token
   end
-  local rest = ',"method":"' .. method .. '","params":' .. params(method, tool, bytes) .. "}"
+  local rest = ',"method":"' .. method .. '","params":' .. params(method, tool, bytes, modern and META or "") .. "}"
   for id = 1, VARIANTS do
+    headers["Mcp-Session-Id"] = sessions > 0 and args[6 + id % sessions] or nil
     requests[id] = wrk.format("POST", nil, headers, '{"jsonrpc":"2.0","id":' .. id .. rest)
   end
 end

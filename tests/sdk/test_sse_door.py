@@ -10,7 +10,7 @@ from gateway_world import until
 from peers import BOUND_S, OLDER, Json
 
 from douane.flow.chain import Emit
-from douane.gateway.app import ABOUT
+from douane.gateway.front import ABOUT
 from douane.gateway.health import routed
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Outcome
