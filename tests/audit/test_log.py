@@ -60,6 +60,24 @@ async def test_a_call_is_two_leaves_with_their_payloads(tmp_path: Path) -> None:
     reader.close()
 
 
+async def test_who_came_with_a_leaf_that_was_refused_is_still_named_by_the_leaves_after_it(tmp_path: Path) -> None:
+    log = await opened(SqliteLedger(tmp_path / "audit.db"))
+    for subject in ("mallory", "eve"):
+        too_long = Intent(call=f"{subject}1", actor=log.actor(subject), tool="x" * 70_000)
+        results = [log.write(too_long), log.write(Intent(call=f"{subject}2", actor=log.actor(subject)))]
+        refused, written = await asyncio.gather(*results, return_exceptions=True)
+        assert (type(refused), type(written)) == (LeafRefused, int)
+    with pytest.raises(LeafRefused):
+        await log.write(Intent(call="c1", actor=log.actor("bob"), tool="x" * 70_000))
+    await log.write(Intent(call="c2", actor=log.actor("bob")))
+    names = {subject: log.actor(subject) for subject in ("mallory", "eve", "bob")}
+    await log.aclose()
+
+    reader = SqliteReader(tmp_path / "audit.db")
+    assert {subject: reader.subject(name) for subject, name in names.items()} == {name: name for name in names}
+    reader.close()
+
+
 async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() -> None:
     ledger = HeldLedger()
     log = await opened(ledger)

@@ -80,6 +80,8 @@ class Writer:
         self._frontier = found.frontier
         self._open_intents = dict(found.open_intents)
         self._gathered: list[Item] = []
+        self._orphans: list[Row] = []
+        """Rows that came with a leaf that was refused, and are owed to the leaves after it."""
         self._lingers = ledger.instant
         self._linger: asyncio.TimerHandle | None = None
         self._under_way: Batch | None = None
@@ -217,6 +219,10 @@ class Writer:
                 # Its call is on its way already.
                 raise fault
         if items:
+            if self._orphans:
+                future, leaf, payload, keep, at_ms, rows = items[0]
+                items[0] = (future, leaf, payload, keep, at_ms, (*rows, *self._orphans))
+                self._orphans.clear()
             self._under_way = batch = packed(items, size, stamped, self._frontier, self._open_intents)
             self._committer.commit(batch)
 
@@ -271,6 +277,7 @@ class Writer:
         future = item[0]
         if future is not None and not future.done():
             future.set_exception(fault)
+        self._orphans += [row for row in item[5] if not row.must_be_new]
         self._left(1, weight(item))
 
     def _left(self, leaves: int, payload_bytes: int) -> None:
