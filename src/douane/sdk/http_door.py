@@ -187,7 +187,14 @@ class HttpDoor:
         else:
             task = self._begin(self._serve_session(frame, said, reply, session))
             session.open[frame.id] = task
-            task.add_done_callback(lambda _: session.open.pop(frame.id, None))
+
+            def ended(_: object) -> None:
+                del session.open[frame.id]
+                if not reply.begun:
+                    # It was cancelled before its first step, so it never got to say that it was.
+                    reply.send(202, ())
+
+            task.add_done_callback(ended)
 
     async def _serve_session(self, frame: rpc.Request, call: Call, reply: Reply, session: ClientSession) -> None:
         stream = _Answer(reply, frame.params)
