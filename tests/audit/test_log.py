@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -76,6 +77,38 @@ async def test_who_came_with_a_leaf_that_was_refused_is_still_named_by_the_leave
     reader = SqliteReader(tmp_path / "audit.db")
     assert {subject: reader.subject(name) for subject, name in names.items()} == {name: name for name in names}
     reader.close()
+
+
+async def test_when_a_batch_cannot_be_made_all_who_wait_for_it_are_refused(tmp_path: Path) -> None:
+    log = await opened(SqliteLedger(tmp_path / "audit.db"))
+    odd: Any = "no bytes"
+    waiting = [log.write(intent("c1"), b"asked"), log.write(intent("c2"), odd), log.write(intent("c3"))]
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [AuditSealed] * 3
+    assert (log.state, log.pending) == ("sealed", 0)
+    await log.aclose()
+
+
+class BreakingLedger(MemoryLedger):
+    broken = False
+
+    def append(self, bundle: Bundle, also: Sequence[Row] = ()) -> None:
+        if self.broken:
+            raise StoreFailed("broken")
+        super().append(bundle, also)
+
+
+async def test_an_instant_ledger_that_breaks_before_a_leaf_that_must_wait_refuses_it() -> None:
+    ledger = BreakingLedger()
+    log = await opened(ledger)
+    log.take(intent("c1"))
+    ledger.broken = True
+    # The row makes its leaf one that waits, and what was gathered before it is committed first.
+    log.actor("bob")
+    with pytest.raises(AuditSealed):
+        log.take(intent("c2"))
+    await log.aclose()
 
 
 async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() -> None:
