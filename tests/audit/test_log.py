@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -58,6 +59,56 @@ async def test_a_call_is_two_leaves_with_their_payloads(tmp_path: Path) -> None:
     assert (found[1].payload, found[2].payload) == (b"asked", b"answered")
     assert verified(reader).finding is None
     reader.close()
+
+
+async def test_who_came_with_a_leaf_that_was_refused_is_still_named_by_the_leaves_after_it(tmp_path: Path) -> None:
+    log = await opened(SqliteLedger(tmp_path / "audit.db"))
+    for subject in ("mallory", "eve"):
+        too_long = Intent(call=f"{subject}1", actor=log.actor(subject), tool="x" * 70_000)
+        results = [log.write(too_long), log.write(Intent(call=f"{subject}2", actor=log.actor(subject)))]
+        refused, written = await asyncio.gather(*results, return_exceptions=True)
+        assert (type(refused), type(written)) == (LeafRefused, int)
+    with pytest.raises(LeafRefused):
+        await log.write(Intent(call="c1", actor=log.actor("bob"), tool="x" * 70_000))
+    await log.write(Intent(call="c2", actor=log.actor("bob")))
+    names = {subject: log.actor(subject) for subject in ("mallory", "eve", "bob")}
+    await log.aclose()
+
+    reader = SqliteReader(tmp_path / "audit.db")
+    assert {subject: reader.subject(name) for subject, name in names.items()} == {name: name for name in names}
+    reader.close()
+
+
+async def test_when_a_batch_cannot_be_made_all_who_wait_for_it_are_refused(tmp_path: Path) -> None:
+    log = await opened(SqliteLedger(tmp_path / "audit.db"))
+    odd: Any = "no bytes"
+    waiting = [log.write(intent("c1"), b"asked"), log.write(intent("c2"), odd), log.write(intent("c3"))]
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [AuditSealed] * 3
+    assert (log.state, log.pending) == ("sealed", 0)
+    await log.aclose()
+
+
+class BreakingLedger(MemoryLedger):
+    broken = False
+
+    def append(self, bundle: Bundle, also: Sequence[Row] = ()) -> None:
+        if self.broken:
+            raise StoreFailed("broken")
+        super().append(bundle, also)
+
+
+async def test_an_instant_ledger_that_breaks_before_a_leaf_that_must_wait_refuses_it() -> None:
+    ledger = BreakingLedger()
+    log = await opened(ledger)
+    log.take(intent("c1"))
+    ledger.broken = True
+    # The row makes its leaf one that waits, and what was gathered before it is committed first.
+    log.actor("bob")
+    with pytest.raises(AuditSealed):
+        log.take(intent("c2"))
+    await log.aclose()
 
 
 async def test_leaves_keep_the_order_they_were_written_in_and_share_commits() -> None:

@@ -153,6 +153,29 @@ async def test_who_let_a_call_through_is_told_that_it_was_cancelled_and_nobody_e
     assert (told, ears.did()) == (["record c1"], [("held", "cancelled")])
 
 
+async def test_a_cancellation_while_an_outcome_is_held_back_is_told_to_those_outside_of_who_holds_it() -> None:
+    told: list[str] = []
+    started = asyncio.Event()
+
+    async def holding(call: Call, outcome: Outcome, trail: Trail) -> Outcome:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    ears = Ears()
+    gates: list[Interceptor] = [
+        Gate("record", Stage.RECORD, cut=lambda _: told.append("record")),
+        Gate("holding", Stage.GUARD, close=holding, cut=lambda _: told.append("holding")),
+        Gate("inside", Stage.APPROVE, cut=lambda _: told.append("inside")),
+    ]
+    task = asyncio.create_task(Chain(gates, end)(CALL, ears.emit))  # type: ignore[arg-type]
+    await started.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (told, ears.did()) == (["record"], [("holding", "cancelled")])
+
+
 # --- failing closed ---
 
 

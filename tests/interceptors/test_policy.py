@@ -223,10 +223,12 @@ def test_completing_for_a_resource_is_not_completing_for_a_prompt_of_that_name()
     one = gate(text)
     prompt = call("x", method="completion/complete", ref={"type": "ref/prompt", "name": "time_x"})
     resource = call("x", method="completion/complete", ref={"type": "ref/resource", "uri": "time_x"})
+    # RESOLVE and the server go by its type, so it is judged by its type.
     both = call("x", method="completion/complete", ref={"type": "ref/resource", "name": "time_x", "uri": "time_x"})
+    untyped = call("x", method="completion/complete", ref={"name": "time_x"})
     assert said(one, prompt) is prompt
-    assert isinstance(said(one, resource), Refused)
-    assert said(one, both) is both
+    for other in (resource, both, untyped):
+        assert isinstance(said(one, other), Refused)
 
 
 @pytest.mark.parametrize("name", ['a" || true || "', "a\\", "a\u202e\u0000b", "Douane::Tool", "日本", "a;\npermit"])

@@ -129,3 +129,22 @@ async def test_closing_the_door_cancels_what_is_open() -> None:
     await asyncio.wait_for(peer.reached.wait(), 5)
     await door.aclose()
     assert (peer.ended.is_set(), door.open_calls) == (True, 0)
+
+
+async def test_who_cancels_a_call_of_a_session_before_it_began_gets_its_end() -> None:
+    peer, held = Peer(), sessions()
+    anna = Principal("anna")
+    door = HttpDoor(listener_to(peer), lambda _: anna, held, rpc.Limits())
+    session = held.open(anna, "2025-11-25", {})
+    assert not isinstance(session, str)
+    headers = {b"content-type": b"application/json", b"mcp-session-id": session.id.encode()}
+    call = rpc.write_request(1, "tools/call", {"name": "echo", "arguments": {}})
+    note = rpc.write_notification("notifications/cancelled", {"requestId": 1})
+    replies: list[Reply] = []
+    for body in (call, note):
+        replies.append(Reply(cast("Any", None), False))
+        door(Request(b"POST", b"/mcp", b"", headers, body), replies[-1])
+    await nothing_open(door)
+    assert not peer.reached.is_set()
+    assert [reply.begun for reply in replies] == [True, True]
+    assert session.open == {}

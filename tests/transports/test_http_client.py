@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime
+import gc
 import socket
 import ssl
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from douane.transports.http_client import (
     TlsFailed,
 )
 from douane.transports.http_client import Limits as AnswerLimits
+from douane.transports.http_connection import Connection
 from douane.transports.http_parse import encode_headers
 from douane.transports.http_server import Guard, serve
 from douane.wire import sse
@@ -585,3 +588,22 @@ async def test_a_certificate_that_does_not_hold_is_not_sent_to(
         assert failed.value.sent == "no"
 
     await _over_tls(tmp_path, name, trusted, valid_days, story)
+
+
+class Ear:
+    def __call__(self, event: sse.Event) -> None: ...
+
+
+@on_both_loops
+async def test_an_idle_connection_holds_nothing_of_what_it_carried() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    answers = (OK, OK, chunked + b"2\r\nok\r\n0\r\n\r\n")
+    async with playing(answering(*answers, OK)) as stage, calling() as client:
+        for _ in answers:
+            ear = Ear()
+            told = weakref.ref(ear)
+            deadline = asyncio.get_running_loop().time() + 10
+            answer = await client.request("POST", stage.origin, "/", (), b"hi", deadline=deadline, on_event=ear)
+            del ear
+            assert (answer.body, client.open_connections, told()) == (b"ok", 1, None)
+            assert not [holder for holder in gc.get_referrers(answer) if isinstance(holder, Connection)]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from census import until
 from http_world import HEAD, alive, exchange, on_both_loops, serving, wire
 
 from douane.transports.http_parse import encode_headers
@@ -386,3 +387,44 @@ async def test_what_is_not_finished_when_the_drain_is_over_is_cut_and_told() -> 
 async def test_a_server_closes_twice_without_complaint() -> None:
     async with serving() as server:
         await server.aclose(0)
+
+
+@on_both_loops
+async def test_who_sends_far_ahead_is_read_on_when_the_last_of_it_was_half_a_head() -> None:
+    held = Held()
+    async with serving(held) as server, wire(server.port) as line:
+        one, last = post(b""), post(b"last")
+        ahead = 100 * 1024 // len(one)
+        await line.say(one)
+        _, reply = await held.asked.get()
+        await line.say(one * ahead + last[:20])
+        connection = reply._connection  # pyright: ignore[reportPrivateUsage]
+        assert connection is not None
+        ahead_bytes = ahead * len(one)
+        assert await until(lambda: len(connection._unread) >= ahead_bytes or connection._reading_paused, 5.0)  # pyright: ignore[reportPrivateUsage]
+        reply.send(200, [])
+        for _ in range(ahead):
+            _, reply = await asyncio.wait_for(held.asked.get(), 5)
+            reply.send(200, [])
+        await line.say(last[20:])
+        request, reply = await asyncio.wait_for(held.asked.get(), 5)
+        assert request.body == b"last"
+        reply.send(200, [])
+
+
+@on_both_loops
+async def test_a_continue_does_not_overtake_the_answer_before_it() -> None:
+    held = Held()
+    async with serving(held) as server, wire(server.port) as line:
+        await line.say(post(b"one"))
+        _, reply = await held.asked.get()
+        connection = reply._connection  # pyright: ignore[reportPrivateUsage]
+        assert connection is not None
+        # The answer and the next head meet in one turn of the loop.
+        reply.send(200, [], b"first")
+        connection.data_received(HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        heard = await line.hear(b"100 Continue\r\n\r\n")
+        assert b"first" in heard
+        await line.say(b"two")
+        _, reply = await asyncio.wait_for(held.asked.get(), 5)
+        reply.send(200, [])

@@ -80,12 +80,15 @@ class Writer:
         self._frontier = found.frontier
         self._open_intents = dict(found.open_intents)
         self._gathered: list[Item] = []
+        self._orphans: list[Row] = []
+        """Rows that came with a leaf that was refused, and are owed to the leaves after it."""
         self._lingers = ledger.instant
         self._linger: asyncio.TimerHandle | None = None
         self._under_way: Batch | None = None
         self._low = False
         self._closing = False
-        self._halted = False
+        self._halted = ""
+        """Why nothing more is taken."""
         self._loop = asyncio.get_running_loop()
         signing = Signing(ledger, signer, origin, found.frontier.size, settings.checkpoint_every_s)
         self._committer: Committer
@@ -133,6 +136,8 @@ class Writer:
     def _wait_for(self, item: Item) -> asyncio.Future[int]:
         # A row may have been there already: then its leaf alone is refused, and nothing before or after it.
         self.flush()
+        if self._halted:
+            raise AuditSealed(self._halted)
         if not self.pending:
             self.waiting_since_s = self._loop.time()
             if not self._lingers:
@@ -158,7 +163,7 @@ class Writer:
     def halt(self, reason: str) -> None:
         """Take nothing more, and refuse what was not seen to be committed. A commit under way may still
         succeed."""
-        self._halted = True
+        self._halted = reason
         waiting = [*(self._under_way.items if self._under_way else ()), *self._gathered]
         self._gathered.clear()
         for item in waiting:
@@ -208,6 +213,15 @@ class Writer:
         else:
             self._gathered = []
             size = self.pending_bytes
+        try:
+            self._commit(items, size)
+        except Exception:
+            if self._under_way is None:
+                # Whoever waits for one of them is refused with the rest (`halt`), and not forgotten.
+                self._gathered[:0] = items
+            raise
+
+    def _commit(self, items: list[Item], size: int) -> None:
         stamped = self._stamp(items)
         for item, fault in stamped.refused:
             items.remove(item)
@@ -217,6 +231,10 @@ class Writer:
                 # Its call is on its way already.
                 raise fault
         if items:
+            if self._orphans:
+                future, leaf, payload, keep, at_ms, rows = items[0]
+                items[0] = (future, leaf, payload, keep, at_ms, (*rows, *self._orphans))
+                self._orphans.clear()
             self._under_way = batch = packed(items, size, stamped, self._frontier, self._open_intents)
             self._committer.commit(batch)
 
@@ -271,6 +289,7 @@ class Writer:
         future = item[0]
         if future is not None and not future.done():
             future.set_exception(fault)
+        self._orphans += [row for row in item[5] if not row.must_be_new]
         self._left(1, weight(item))
 
     def _left(self, leaves: int, payload_bytes: int) -> None:

@@ -114,6 +114,11 @@ def through_gates(gates: Sequence[Gate], next_: Handler, *, dispatches: bool) ->
                 except Exception as exc:
                     note((name, "broke", 0, type(exc).__name__))
                     outcome = _broken(name, call, trail)
+                except asyncio.CancelledError:
+                    # Those outside of it have not seen the outcome, and will not.
+                    note((name, "cancelled", now_ns() - since, ""))
+                    _cut_off(cuts, depth, trail)
+                    raise
         trail.returned = outcome
         return outcome
 

@@ -119,7 +119,7 @@ class Upstream:
             # What was surely not sent may be sent once more; anything else never.
             emit.trail.attempts = 2
             if session.ended.done():
-                self._lose()
+                self._lose(session)
             session = self._session or await self._await_session(call)
             return session if isinstance(session, Failed) else self._outdated(call) or await session(call, emit)
         finally:
@@ -174,7 +174,7 @@ class Upstream:
                 logger.exception("upstream %s is given up", self.name)
                 ended = _OUR_FAULT
             finally:
-                self._lose()
+                self._lose(session)
                 await session.aclose()
             if ended is None:
                 failures = 0
@@ -195,7 +195,7 @@ class Upstream:
         self.starts += 1
         self._session, self.state, self.reason = session, "up", ""
         self._last_used_s = self._loop.time()
-        session.ended.add_done_callback(lambda _: self._lose())
+        session.ended.add_done_callback(lambda _: self._lose(session))
         self._settle()
         logger.info("upstream %s is up (%s)", self.name, session.welcome.revision)
         return session
@@ -257,8 +257,9 @@ class Upstream:
         if self._settled.done():
             self._settled = self._loop.create_future()
 
-    def _lose(self) -> None:
-        if self._session is not None:
+    def _lose(self, session: Session) -> None:
+        # Who is told late that an old session has ended must not lose the one after it.
+        if self._session is session:
             self._session = None
             self._settled = self._loop.create_future()
 

@@ -39,7 +39,7 @@ def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
                 tenant=principal.tenant,
                 client=principal.client,
                 server=call.upstream or "",
-                tool=call.name or "",
+                tool=(call.name or "")[:1024],
                 method=call.method,
                 digest=call.digest,
                 decision=trail.decision,

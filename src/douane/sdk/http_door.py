@@ -181,7 +181,10 @@ class HttpDoor:
         elif isinstance(said, bytes):
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
-            self._begin_in(session, frame, said, Answer(reply, frame.params))
+            answer = Answer(reply, frame.params)
+            task = self._begin_in(session, frame, said, answer)
+            # One that is cancelled before its first step never gets to say that it was.
+            task.add_done_callback(lambda _: None if reply.begun else answer.abandon())
 
     def _read(self, frame: rpc.Request, session: ClientSession, principal: Principal) -> Call | Refused | bytes:
         if frame.id in session.open:

@@ -81,6 +81,8 @@ class Deadline(msgspec.Struct, eq=False):
     at: float
 
 
+_NOTHING = Response(0, {}, b"")
+
 OnEvent = Callable[[sse.Event], None]
 OnHeaders = Callable[[int, Mapping[bytes, bytes]], None]
 
@@ -292,14 +294,18 @@ class Connection(asyncio.Protocol):
                 raise Malformed(f"the answer has more than {self._limits.max_body_bytes} bytes")
         if whole:
             self._response.body = bytes(self._body)
+            self._body = bytearray()
             self._done()
 
     def _done(self) -> None:
         future, self.future = self.future, None
+        response, self._response = self._response, _NOTHING
+        # An idle connection holds on to nothing of what it carried.
+        self.deadline, self._on_event = 0.0, None
         self._part = "idle"
         if self._keep_alive and not self.transport.get_write_buffer_size():
             self._pool.give_back(self)
         else:
             self.drop()
         if future is not None and not future.done():
-            future.set_result(self._response)
+            future.set_result(response)

@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
             return
         if self._unread:
             self._read_on()
-        if self._reading_paused and len(self._unread) <= _AHEAD_BYTES:
+        if self._reading_paused and len(self._unread) - self._at <= _AHEAD_BYTES:
             self._reading_paused = False
             self._transport.resume_reading()
 
@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol):
             return True
         self._used(end)
         if b"expect" in request.headers and self.chunks:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._request = request
         self._length = length
         self._decoder = ChunkedBody() if length == CHUNKED else None

@@ -41,6 +41,7 @@ _MAX_KEPT = 8_192
 """A question kept open takes about 3 KB."""
 _MAX_SHOWN = 200
 _NONE: Sequence[str] = ()
+_NOTHING: JSON = {}
 
 
 def _nothing_else(kind: Kind, shown: str, own: str) -> str | None:
@@ -63,7 +64,7 @@ def make(
         about = ACTIONS.get(call.method)
         if about is None:
             return Refused(METHOD_NOT_FOUND, f"policy: there is no action for {_plain(call.method)}, so it is refused")
-        if call.method == "completion/complete" and "name" not in call.params.get("ref", ()):
+        if call.method == "completion/complete" and call.params.get("ref", _NOTHING).get("type") != "ref/prompt":
             about = _COMPLETE_RESOURCE
         in_force = rules()
         if in_force.epoch != epoch:
