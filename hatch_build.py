@@ -38,6 +38,7 @@ HOT = (
     "protocol.eras.stateless",
     "protocol.methods",
     "registry.lists",
+    "sdk.http_answer",
     "sdk.http_door",
     "sdk.http_session",
     "sdk.listener",
