@@ -388,9 +388,9 @@ async def events(line: Wire, headers: Headers) -> AsyncIterator[tuple[str, bytes
 
 
 @asynccontextmanager
-async def sse(gateway: Gateway) -> AsyncIterator[SseClient]:
+async def sse(gateway: Gateway, path: str = "/sse") -> AsyncIterator[SseClient]:
     async with wire(gateway) as line:
-        await line.send("GET", {"authorization": f"Bearer {gateway.token}", "accept": "text/event-stream"}, path="/sse")
+        await line.send("GET", {"authorization": f"Bearer {gateway.token}", "accept": "text/event-stream"}, path=path)
         status, headers = await line.status()
         assert (status, headers["content-type"]) == (200, "text/event-stream")
         stream = events(line, headers)

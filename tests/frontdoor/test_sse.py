@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gateway_clients import Headers, events, get, head, post, request, sse, text_of, tool, wire
+from gateway_clients import Headers, events, get, head, names_of, post, request, sse, text_of, tool, wire
 from gateway_world import Gateway, gateway, hostile, until, witness
 
 LISTEN = {"accept": "text/event-stream"}
@@ -123,6 +123,23 @@ async def test_a_call_that_is_open_when_the_gateway_stops_is_answered_first(tmp_
         assert heard == {waiting: "waited", released: "released"}
         assert await client.ended()
         assert await stopping == 0
+
+
+async def test_a_virtual_server_has_streams_of_its_own(tmp_path: Path) -> None:
+    servers = {"few": {"select": {"hostile": {"tools": ["echo"]}}}}
+    async with gateway(tmp_path, {"hostile": hostile()}, servers=servers) as running:
+        async with sse(running, "/mcp/few/sse") as client, sse(running) as whole:
+            assert client.endpoint.startswith("/mcp/few/messages?session_id=")
+            await client.greet()
+            assert names_of(await client.ask("tools/list")) == ["hostile_echo"]
+            assert "error" in await client.call("hostile_count")
+            crossed = client.endpoint.replace("/mcp/few/", "/")
+            assert (await post(running, PING, head(running.token), crossed)).status == 404
+            await whole.greet()
+            assert len(names_of(await whole.ask("tools/list"))) > 1
+        assert (await get(running, "/mcp/few/sse", LISTEN)).status == 401
+        assert (await get(running, "/mcp/none/sse", LISTEN)).status == 401
+        assert (await get(running, "/mcp/none/sse", bearing(running))).status == 404
 
 
 async def test_it_can_be_left_out(tmp_path: Path) -> None:

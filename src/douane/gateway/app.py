@@ -10,7 +10,6 @@ from ..flow.chain import Chain, Interceptor, Observer
 from ..protocol.call import Principal
 from ..sdk.http_door import Admit
 from ..sdk.line_door import LineDoor
-from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .front import Front, Settings, Shown
@@ -48,13 +47,12 @@ class Gateway:
         self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
         ends = {name: chain.run for name, chain in self.inner.items()}
 
-        def front(shown: Shown) -> Front:
+        def front(shown: Shown, below: bytes = b"") -> Front:
             end = Router(View(shown.lists, sees_originals=sees_originals), ends)
-            return Front(shown, end, admit, settings, settled=self._settle, observers=observers)
+            return Front(shown, end, admit, settings, below=below, settled=self._settle, observers=observers)
 
         self.whole = front(whole)
-        self.servers = {name: front(shown) for name, shown in servers.items()}
-        self.sse = SseDoor(self.whole.listener, admit, settings.limits, idle_s=settings.session_idle_s)
+        self.servers = {name: front(shown, b"/mcp/" + name.encode()) for name, shown in servers.items()}
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
@@ -69,8 +67,9 @@ class Gateway:
         """All paths served over HTTP."""
         paths: dict[bytes, Endpoint] = {b"/healthz": self.health.live, b"/readyz": self.health.ready}
         paths |= {b"/mcp/" + name.encode(): server.http for name, server in self.servers.items()}
-        older = self.sse.paths if self.settings.sse else {}
-        return routed({b"/mcp": self.whole.http, **older, **paths}, self._admit)
+        for front in self.fronts if self.settings.sse else ():
+            paths |= front.sse.paths
+        return routed({b"/mcp": self.whole.http, **paths}, self._admit)
 
     def start(self) -> None:
         """Begin to start every upstream, a few at a time. Returns at once."""
@@ -87,7 +86,7 @@ class Gateway:
     @property
     def lines(self) -> int:
         """Clients on a line or a stream."""
-        return len(self._doors) + len(self.sse)
+        return len(self._doors) + sum(len(front.sse) for front in self.fronts)
 
     @property
     def open_calls(self) -> int:
@@ -114,13 +113,14 @@ class Gateway:
         self._draining = True
         for front in self.fronts:
             front.http.hush()
-        await _all((self.sse.drain(within_s), *(door.drain(within_s) for door in tuple(self._doors))))
+        streams = (front.sse.drain(within_s) for front in self.fronts)
+        await _all((*streams, *(door.drain(within_s) for door in tuple(self._doors))))
 
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True
         await _all(front.http.aclose() for front in self.fronts)
-        await self.sse.aclose()
+        await _all(front.sse.aclose() for front in self.fronts)
         for door in tuple(self._doors):
             await door.aclose()
         if self._doors:

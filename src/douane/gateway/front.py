@@ -16,6 +16,7 @@ from ..registry.catalog import Lists
 from ..sdk.client_sessions import Sessions
 from ..sdk.http_door import Admit, HttpDoor, Turned
 from ..sdk.listener import About, Listener
+from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Request
 from ..wire.rpc import Limits
 from .health import NOTHING_HERE
@@ -33,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_sessions_per_principal: int = 1_000
     session_idle_s: float = 1800.0
     sse: bool = True
-    """Serve HTTP+SSE, the transport of 2024-11-05, too: the whole, at `/sse`."""
+    """Serve HTTP+SSE, the transport of 2024-11-05, too."""
     limits: Limits = Limits()
 
 
@@ -60,9 +61,11 @@ class Front:
         admit: Admit,
         settings: Settings,
         *,
+        below: bytes,
         settled: Callable[[], Awaitable[None]],
         observers: Sequence[Observer],
     ) -> None:
+        """`below`: the path under which HTTP+SSE is served."""
         self.shown = shown
         self.chain = Chain(shown.interceptors, end, observers=observers)
         self.listener = Listener(self.chain.run, shown.lists, shown.about, settled)
@@ -74,7 +77,9 @@ class Front:
             max_per_principal=settings.max_sessions_per_principal,
             idle_s=settings.session_idle_s,
         )
-        self.http = HttpDoor(self.listener, _only(shown.welcomes, admit), sessions, settings.limits)
+        admit = _only(shown.welcomes, admit)
+        self.http = HttpDoor(self.listener, admit, sessions, settings.limits)
+        self.sse = SseDoor(self.listener, admit, settings.limits, below=below, idle_s=settings.session_idle_s)
 
 
 def _only(welcomes: Callable[[Principal], bool], admit: Admit) -> Admit:

@@ -49,13 +49,15 @@ class SseDoor:
         admit: Admit,
         limits: rpc.Limits,
         *,
+        below: bytes = b"",
         max_streams: int = _MAX_STREAMS,
         max_per_principal: int = _MAX_PER_PRINCIPAL,
         idle_s: float = 1800.0,
         pulse_s: float = _PULSE_S,
     ) -> None:
-        """`idle_s`: a stream on which nothing was said or is open for so long is ended."""
-        self._listener, self._admit, self._limits = listener, admit, limits
+        """`below`: the path under which both endpoints are. `idle_s`: a stream on which nothing was said, and nothing is
+        open, for so long is ended."""
+        self._listener, self._admit, self._limits, self._below = listener, admit, limits, below
         self._max_streams, self._max_per_principal = max_streams, max_per_principal
         self._idle_s, self._pulse_s = idle_s, pulse_s
         self._loop = asyncio.get_running_loop()
@@ -68,7 +70,7 @@ class SseDoor:
 
     @property
     def paths(self) -> Mapping[bytes, Endpoint]:
-        return {STREAM: self.open, MESSAGES: self.take}
+        return {self._below + STREAM: self.open, self._below + MESSAGES: self.take}
 
     async def drain(self, within_s: float) -> None:
         """Take nothing new, let what is open end within that time, and end the streams."""
@@ -111,7 +113,7 @@ class SseDoor:
     def _begin(self, principal: Principal, reply: Reply) -> None:
         id_ = secrets.token_urlsafe(32)
         reply.open(200, AS_STREAM)
-        end = ServerEnd(reply, (MESSAGES + b"?" + _ID).decode() + id_)
+        end = ServerEnd(reply, (self._below + MESSAGES + b"?" + _ID).decode() + id_)
         door = LineDoor(end, self._listener, principal, self._limits)
         tending = self._loop.create_task(self._tend(id_, door))
         self._streams[id_] = _Stream(principal, end, door, self._loop.time(), tending)
