@@ -11,7 +11,6 @@ from peers import BOUND_S, OLDER, Json
 
 from douane.flow.chain import Emit
 from douane.gateway.front import ABOUT
-from douane.gateway.health import routed
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog
@@ -60,7 +59,7 @@ def by_header(request: Request) -> Principal:
 async def world(handler: Handler, **options: Any) -> AsyncIterator[World]:
     catalog = Catalog()
     door = SseDoor(Listener(handler, catalog, ABOUT), by_header, Limits(), **options)
-    server = await serve(routed(door.paths), guard=Guard([b"good"]))
+    server = await serve(lambda request, reply: door.paths[request.path](request, reply), guard=Guard([b"good"]))
     try:
         yield World(door, catalog, server)
     finally:
