@@ -8,6 +8,7 @@ from peers import BOUND_S, Ears, call
 from douane.gateway.upstream import Times, Upstream
 from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog
+from douane.registry.naming import Naming
 from douane.sdk.http_session import open_http
 from douane.sdk.session import Noted, Session
 from douane.transports.address import Reach
@@ -28,7 +29,7 @@ async def test_a_late_word_that_an_old_session_is_forgotten_does_not_lose_the_se
             "far",
             open_session,
             catalog=catalog,
-            expose=lambda own: own,
+            naming=Naming("far", ""),
             starts=asyncio.Semaphore(1),
             times=Times(steady_s=0.0),
             stops_when_idle=False,
