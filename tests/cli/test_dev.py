@@ -13,6 +13,8 @@ import pytest
 from douane.sdk import Client, Reaching, ServerError
 
 BOUND_S = 20.0
+pytestmark = pytest.mark.slow
+
 DOUANE = Path(sys.executable).parent / "douane"
 FIRST = '''
 from douane.sdk import Server
