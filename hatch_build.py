@@ -1,7 +1,7 @@
 """The wheel with its hot modules compiled, where DOUANE_COMPILED=1 asks for it: the same sources, by way of C.
 
 A wheel without it is the sources and fits everywhere; this one fits one platform and one Python, and a call through the
-gateway costs a fifth less on it (docs/decisions/0012). `make wheel` builds it. Needs a C compiler.
+gateway costs a sixth less on it (docs/decisions/0012). `make wheel` builds it. Needs a C compiler.
 """
 
 import os

@@ -109,6 +109,17 @@ async def test_a_gate_may_answer_and_leave_notes() -> None:
     assert (outcome, ears.did(), ears.trail.rule) == (DONE, [("cache", "answered")], "r1")
 
 
+async def test_only_what_waited_has_taken_time() -> None:
+    async def later(call: Call, trail: Trail) -> Call:
+        await asyncio.sleep(0)
+        return call
+
+    no = Refused(1403, "policy: no")
+    _, ears = await run([Gate("slow", Stage.LIMIT, hold=later), Gate("no", Stage.POLICY, lambda _: no)])
+    slow, refused = ears.trail.steps
+    assert (slow.name, slow.took_ns > 0, refused.name, refused.took_ns) == ("slow", True, "no", 0)
+
+
 async def test_a_gate_that_closes_sees_the_call_last_and_may_wait() -> None:
     seen: list[Outcome] = []
 

@@ -81,6 +81,7 @@ def through_gates(gates: Sequence[Gate], next_: Handler, *, dispatches: bool) ->
                         if type(got) is Call:
                             note((name, "passed" if got is call else "rewrote", now_ns() - since, ""))
                             trail.call = call = got
+                            since = 0
                             continue
                     outcome = cast("Outcome", got)
                     note((name, *_ended(outcome, "answered", since)))

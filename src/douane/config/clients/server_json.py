@@ -101,8 +101,10 @@ class _Description:
         runtime = self._arguments((*place, "runtimeArguments"), one.get("runtimeArguments"))
         arguments = self._arguments((*place, "packageArguments"), one.get("packageArguments"))
         env = self._named((*place, "environmentVariables"), one.get("environmentVariables"))
-        if one.get("registryBaseUrl") not in (None, *_USUAL.get(str(one.get("registryType")), ())):
-            self._notes.append(f"it is published at {one['registryBaseUrl']}: set the program up for that registry")
+        if one.get("registryBaseUrl") is not None:
+            self._notes.append(
+                f"it is published at {one['registryBaseUrl']}: the program that runs it must be set up for that registry"
+            )
         at = f"{identifier}@{version}" if isinstance(version, str) and version else identifier
         match one.get("registryType"):
             case "npm":
@@ -207,15 +209,6 @@ class _Description:
 
     def _problem(self, inner: Place, message: str, remedy: str = "") -> None:
         self._problems.append(Problem(shown((*self._place, *inner)), self._line(inner), message, remedy))
-
-
-_USUAL = {
-    "npm": ("https://registry.npmjs.org",),
-    "pypi": ("https://pypi.org",),
-    "nuget": ("https://api.nuget.org", "https://api.nuget.org/v3/index.json"),
-    "oci": ("https://docker.io", "https://ghcr.io", "https://quay.io"),
-}
-"""Where the programs look anyway."""
 
 
 def _program(one: dict[str, Any], usual: str) -> Text:
