@@ -55,7 +55,7 @@ async def test_a_call_is_two_leaves_with_their_payloads(tmp_path: Path) -> None:
     asked, answered = found[1].leaf, found[2].leaf
     assert isinstance(asked, Intent)
     assert isinstance(answered, Outcome)
-    assert (asked.v, asked.log, asked.args_n, answered.res_n) == (1, ORIGIN, 5, 8)
+    assert (asked.v, asked.log, asked.args_n, answered.res_n) == (2, ORIGIN, 5, 8)
     assert (found[1].payload, found[2].payload) == (b"asked", b"answered")
     assert verified(reader).finding is None
     reader.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import hmac
 
 import pytest
@@ -19,14 +20,23 @@ from .kit import packed_entries, packed_payload
 PAYLOAD = st.none() | st.tuples(st.binary(min_size=32, max_size=32), st.binary(max_size=80))
 
 
-@given(st.lists(st.binary(max_size=3000), max_size=5))
-def test_a_commitment_is_the_hmac_of_the_standard_library(bodies: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=5000), max_size=5))
+def test_a_commitment_is_the_hash_of_salt_and_body(bodies: list[bytes]) -> None:
     salts = Salts()
     for body in bodies:
         salt, commitment = salts.commit(body)
-        assert commitment == hmac.digest(salt, body, "sha256").hex()
-        assert opens(salt, body, commitment)
-        assert not opens(salt, body + b" ", commitment)
+        assert len(salt) == 32
+        assert commitment == hashlib.sha256(salt + body).hexdigest()
+        assert opens(salt, body, commitment, 2)
+        assert not opens(salt, body + b" ", commitment, 2)
+        assert not opens(salt, body, commitment, 1)
+
+
+def test_what_a_leaf_of_version_1_committed_to_can_still_be_shown() -> None:
+    salt, body = b"s" * 32, b"body"
+    commitment = hmac.digest(salt, body, "sha256").hex()
+    assert opens(salt, body, commitment, 1)
+    assert not opens(salt, body, commitment, 2)
 
 
 def test_no_salt_is_given_twice() -> None:

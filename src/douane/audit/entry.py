@@ -4,7 +4,7 @@ Fields are declared in sorted order and hold only text and small integers, so ms
 canonical form of RFC 8785, for a fortieth of a canonicaliser's time. A field at its default is left out.
 Times and texts are claims of the gateway; nothing here proves them.
 
-`log`, `t`, `v`, the commitments (`args_c`, `res_c`: HMAC-SHA256 of the payload under a fresh salt) and sizes
+`log`, `t`, `v`, the commitments (`args_c`, `res_c`: SHA-256 of a fresh salt and the payload) and sizes
 (`args_n`, `res_n`, bytes) belong to AuditLog: it fills them in, and a leaf is used once.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from douane.audit.errors import LeafRefused
 
-VERSION = 1
+VERSION = 2
 MAX_LEAF_BYTES = 65_535
 """*Spec:* C2SP tlog-tiles: an entry's length is a u16."""
 

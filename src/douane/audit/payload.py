@@ -1,8 +1,8 @@
 """Commitments to payloads, and the records that open them.
 
-A commitment is HMAC-SHA256(salt, payload) with 32 fresh random bytes of salt: whoever holds salt and body can
-show what a leaf committed to; once both are erased, not even a guess at a short payload can be checked.
-*Spec:* RFC 2104.
+A commitment is SHA-256(salt ‖ payload) with 32 fresh random bytes of salt: whoever holds salt and body can show what a
+leaf committed to; once both are erased, not even a guess at a short payload can be checked. Leaves of version 1 hold
+HMAC-SHA256(salt, payload) instead (docs/decisions/0014).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from hashlib import sha256
 from struct import Struct, error
-from typing import cast
 
 SALT_BYTES = 32
 NO_PAYLOAD = b"\0\0\0\0"
@@ -20,53 +19,39 @@ _POOL_BYTES = 8192
 _LARGE_BYTES = 4096
 """From here on a copy costs more than a call."""
 
-_INNER = bytes(b ^ 0x36 for b in range(256))
-_OUTER = bytes(b ^ 0x5C for b in range(256))
-_KEY_REST = bytes(32)
-
 u16 = Struct(">H")
 u32 = Struct(">I")
-_salt, _block = Struct("32s"), Struct("64s")
 
 
 class Salts:
-    """Commits payloads, each under a salt of its own.
+    """Commits payloads, each under a salt of its own. Random bytes come in pools."""
 
-    Random bytes come in pools, and HMAC's key blocks are made for the whole pool: two plain hashes then cost
-    half of `hmac.digest`, which looks its algorithm up anew each time.
-    """
-
-    __slots__ = ("_keys",)
+    __slots__ = ("_salts",)
 
     def __init__(self) -> None:
-        self._keys = _keys()
+        self._salts = _salts()
 
     def commit(self, body: bytes) -> tuple[bytes, str]:
         """A fresh salt, and the commitment as hex."""
-        for (salt,), (inner,), (outer,) in self._keys:
+        for salt in self._salts:
             if len(body) < _LARGE_BYTES:
-                return salt, sha256(outer + sha256(inner + body).digest()).hexdigest()
-            hashed = sha256(inner)
+                return salt, sha256(salt + body).hexdigest()
+            hashed = sha256(salt)
             hashed.update(body)
-            return salt, sha256(outer + hashed.digest()).hexdigest()
-        self._keys = _keys()
+            return salt, hashed.hexdigest()
+        self._salts = _salts()
         return self.commit(body)
 
 
-_Key = tuple[tuple[bytes], tuple[bytes], tuple[bytes]]
-
-
-def _keys() -> Iterator[_Key]:
-    """Fresh salts, each with its inner and outer key block, as `iter_unpack` cuts them."""
+def _salts() -> Iterator[bytes]:
     pool = os.urandom(_POOL_BYTES)
-    padded = b"".join([salt + _KEY_REST for (salt,) in _salt.iter_unpack(pool)])
-    blocks = _block.iter_unpack
-    keys = zip(_salt.iter_unpack(pool), blocks(padded.translate(_INNER)), blocks(padded.translate(_OUTER)), strict=True)
-    return cast("Iterator[_Key]", keys)
+    return iter([pool[at : at + SALT_BYTES] for at in range(0, _POOL_BYTES, SALT_BYTES)])
 
 
-def opens(salt: bytes, body: bytes, commitment: str) -> bool:
-    return hmac.compare_digest(hmac.digest(salt, body, "sha256").hex(), commitment)
+def opens(salt: bytes, body: bytes, commitment: str, version: int) -> bool:
+    """Whether `body` is what a leaf of `version` committed to."""
+    made = hmac.digest(salt, body, "sha256") if version < 2 else sha256(salt + body).digest()
+    return hmac.compare_digest(made.hex(), commitment)
 
 
 def unpacked_entries(raw: bytes) -> Iterator[bytes]:

@@ -68,8 +68,8 @@ def last_index(reading: Reading) -> int:
 def _entry(index: int, raw: bytes, payload: tuple[bytes, bytes] | None) -> Entry:
     try:
         leaf = decode(raw)
-        commitment = gist(raw).commitment
+        said = gist(raw)
     except msgspec.DecodeError:
         return Entry(index, raw, None, None)
-    body = payload[1] if payload is not None and opens(*payload, commitment) else None
+    body = payload[1] if payload is not None and opens(*payload, said.commitment, said.v) else None
     return Entry(index, raw, leaf, body)

@@ -192,7 +192,7 @@ def _check_payloads(bundle: Bundle, gists: list[Gist]) -> None:
 def _require_opens(payload: tuple[bytes, bytes], leaf: Gist) -> None:
     if leaf.bare and not payload[1]:
         return
-    if len(payload[1]) != leaf.committed_bytes or not opens(*payload, leaf.commitment):
+    if len(payload[1]) != leaf.committed_bytes or not opens(*payload, leaf.commitment, leaf.v):
         raise ValueError("the payload does not open the leaf's commitment")
 
 

@@ -53,8 +53,6 @@ _decode = msgspec.json.Decoder().decode
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STEP = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
-_SHORT_BYTES = 1024
-"""Up to here `count` is the faster of the two ways to count."""
 _MIN_KEY_BYTES = 5
 """`"":1,` is the shortest member, so a text of n bytes holds at most n / 5 keys."""
 
@@ -80,26 +78,19 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Any, bytes]:
         raise FrameError(f"nested deeper than {limits.max_depth}") from None
     except (msgspec.MsgspecError, UnicodeError, OverflowError, ValueError) as exc:
         raise FrameError("not JSON", PARSE_ERROR) from exc
-    size = len(canonical)
-    if size > _SHORT_BYTES or size > limits.max_keys * _MIN_KEY_BYTES:
-        _weigh(canonical, limits)
-    elif canonical.count(b"{") + canonical.count(b"[") > limits.max_depth:
+    if _how_many(canonical, b"{") + _how_many(canonical, b"[") > limits.max_depth:
         _check_depth(canonical, limits.max_depth)
+    if len(canonical) > limits.max_keys * _MIN_KEY_BYTES:
+        _check_keys(canonical, limits.max_keys)
     if canonical != data:
         _refuse_twins(data)
     return value, canonical
 
 
 def _how_many(data: bytes, char: bytes) -> int:
-    # Not count(): for one character it looks at every byte by itself, `replace` leaps. 100 KB: 4 µs against 75.
+    # Not count(): for one character it looks at every byte by itself, `replace` leaps. 100 KB: 4 µs against 75; 600
+    # bytes with five of them: 0.09 against 0.36.
     return len(data) - len(data.replace(char, b""))
-
-
-def _weigh(canonical: bytes, limits: Limits) -> None:
-    if _how_many(canonical, b"{") + _how_many(canonical, b"[") > limits.max_depth:
-        _check_depth(canonical, limits.max_depth)
-    if len(canonical) > limits.max_keys * _MIN_KEY_BYTES:
-        _check_keys(canonical, limits.max_keys)
 
 
 def _check_depth(canonical: bytes, max_depth: int) -> None:
