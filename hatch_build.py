@@ -4,7 +4,9 @@ A wheel without it is the sources and fits everywhere; this one fits one platfor
 gateway costs a sixth less on it (docs/decisions/0012). `make wheel` builds it. Needs a C compiler.
 """
 
+import ast
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -78,15 +80,16 @@ def compiled(root: Path, into: Path) -> list[Path]:
     from Cython.Build import cythonize
     from setuptools import Extension, setup
 
-    os.chdir(root)
-    extensions = [
-        Extension(
-            f"douane.{name}", [f"src/douane/{name.replace('.', '/')}.py"], extra_compile_args=["-O2", "-g0", "-w"]
-        )
-        for name in HOT
-    ]
+    source = into / "source"
+    shutil.copytree(root / "src" / "douane", source / "douane")
+    os.chdir(source)
+    extensions: list[Any] = []
+    for name in HOT:
+        path = Path("douane", *name.split(".")).with_suffix(".py")
+        path.with_suffix(".pxd").write_text(structs(path.read_text()))
+        extensions.append(Extension(f"douane.{name}", [str(path)], extra_compile_args=["-O2", "-g0", "-w"]))
     # Hints are hints here too: a value of another type is no error.
-    directives = {"language_level": 3, "annotation_typing": False}
+    directives = {"language_level": 3, "annotation_typing": False, "auto_pickle": False}
     modules = cythonize(extensions, build_dir=str(into / "c"), compiler_directives=directives, quiet=True)
     line = [
         "--quiet",
@@ -99,3 +102,40 @@ def compiled(root: Path, into: Path) -> list[Path]:
     ]
     setup(script_args=line, ext_modules=modules, packages=[])
     return sorted((into / "douane").rglob("*.so"))
+
+
+def structs(source: str) -> str:
+    """What Cython is told of a module beside its source: that classes without a base keep their attributes in a C
+    struct. A method then reads its own at once, where it looked each up in two dicts."""
+    lines: list[str] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and not node.bases and not node.decorator_list:
+            lines.append(f"cdef class {node.name}:")
+            lines += [f"    cdef public object {name}" for name in _attributes(node)]
+            lines.append("    cdef object __weakref__")
+    return "\n".join([*lines, ""])
+
+
+def _attributes(node: ast.ClassDef) -> list[str]:
+    """All that any method sets on `self`; of a slotted class this is what it declares, or setting it would fail."""
+    found = (
+        part.attr
+        for part in ast.walk(node)
+        if isinstance(part, ast.Attribute)
+        and isinstance(part.ctx, ast.Store)
+        and isinstance(part.value, ast.Name)
+        and part.value.id == "self"
+    )
+    declared = (
+        part.target.id
+        for part in node.body
+        if isinstance(part, ast.AnnAssign) and part.value is None and isinstance(part.target, ast.Name)
+    )
+    return sorted({*found, *declared, *_slots(node)})
+
+
+def _slots(node: ast.ClassDef) -> tuple[str, ...]:
+    for part in node.body:
+        if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name) and part.targets[0].id == "__slots__":
+            return tuple(ast.literal_eval(part.value))
+    return ()

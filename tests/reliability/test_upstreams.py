@@ -110,7 +110,7 @@ async def test_fifty_first_calls_at_once_start_one_child(tmp_path: Path) -> None
 
 
 async def test_fifty_calls_at_once_wake_one_child_that_slept(tmp_path: Path) -> None:
-    upstreams = {"hostile": hostile(idle_stop_s=0.2)}
+    upstreams = {"hostile": hostile(idle_stop_s=1.5)}
     async with gateway(tmp_path, upstreams) as running:
         async with http(running) as client:
             await client.ask("tools/list")

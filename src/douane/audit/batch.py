@@ -60,7 +60,7 @@ class Stamp:
 
     def __call__(self, items: list[Item]) -> Stamped:
         clock, commit, pack, origin = self._clock, self._salts.commit, u32.pack, self._origin
-        length = u16.pack
+        length, now_ms, text = u16.pack, clock.ms, clock.text
         entries: list[bytes] = []
         hashes: list[bytes] = []
         records: list[bytes] = []
@@ -68,9 +68,10 @@ class Stamp:
         refused: list[tuple[Item, LeafRefused]] = []
         for item in items:
             _, leaf, payload, keep, at_ms, _ = item
-            if at_ms != clock.ms:
+            if at_ms != now_ms:
                 clock.set(at_ms)
-            leaf.v, leaf.log, leaf.t = VERSION, origin, clock.text
+                now_ms, text = at_ms, clock.text
+            leaf.v, leaf.log, leaf.t = VERSION, origin, text
             try:
                 if payload is None:
                     raw, record = encode(leaf), (NO_PAYLOAD,)

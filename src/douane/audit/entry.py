@@ -189,7 +189,7 @@ class Gist(msgspec.Struct):
         return self.res_n if self.res_c else self.args_n
 
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _gist = msgspec.json.Decoder(Gist)
 _decoders = {kind: msgspec.json.Decoder(leaf) for kind, leaf in _KINDS.items()}
 
@@ -197,7 +197,7 @@ _decoders = {kind: msgspec.json.Decoder(leaf) for kind, leaf in _KINDS.items()}
 def encode(leaf: Leaf) -> bytes:
     """Raises LeafRefused when the leaf is not text or over MAX_LEAF_BYTES."""
     try:
-        raw = _encoder.encode(leaf)
+        raw = _encode(leaf)
     except (UnicodeEncodeError, msgspec.MsgspecError, TypeError, OverflowError) as fault:
         raise LeafRefused(f"the audit leaf cannot be written as JSON: {fault}") from fault
     if len(raw) > MAX_LEAF_BYTES:

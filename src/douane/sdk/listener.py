@@ -6,7 +6,7 @@ A gateway and a server are served alike: a `Handler` behind the doors, and an `O
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from time import time_ns
+from time import time
 from typing import Any, Protocol
 
 import msgspec
@@ -32,15 +32,21 @@ class _Ids:
     The random bits come from the system in pools: asked for one by one they cost more than the rest of the id.
     """
 
+    __slots__ = ("_at", "_ms", "_pool", "_when")
+
     def __init__(self) -> None:
         self._pool, self._at = "", 0
+        self._ms, self._when = -1, ""
 
     def __call__(self) -> str:
         at = self._at
         if at == len(self._pool):
             self._pool, at = os.urandom(10 * 256).hex(), 0
         self._at = at + 20
-        return f"{time_ns() // 1_000_000:012x}{self._pool[at : at + 20]}"
+        ms = int(time() * 1000)
+        if ms != self._ms:
+            self._ms, self._when = ms, f"{ms:012x}"
+        return self._when + self._pool[at : at + 20]
 
 
 new_id = _Ids()

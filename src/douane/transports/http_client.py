@@ -230,6 +230,12 @@ class _Pool:
             connection.fail(ClientClosed("gateway: the client was closed before the answer", connection.sent))
 
 
+class _Connected(Connection, asyncio.Protocol):
+    """What the event loop takes."""
+
+    __slots__ = ()
+
+
 class HttpClient:
     """Requests to any number of origins within one reach. Make it on the event loop it is used on.
 
@@ -358,7 +364,7 @@ class HttpClient:
         for ip, port, family in addresses[:_MAX_ADDRESSES]:
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(pool, self._limits),
+                    lambda: _Connected(pool, self._limits),
                     ip,
                     port,
                     family=family,

@@ -97,8 +97,8 @@ class Owner(Protocol):
     def give_back(self, connection: "Connection") -> None: ...
 
 
-class Connection(asyncio.Protocol):
-    """One connection to one origin, with at most one request on it."""
+class Connection:
+    """One connection to one origin, with at most one request on it. An asyncio.Protocol where it is one of a client's."""
 
     __slots__ = (
         "_again_bytes",

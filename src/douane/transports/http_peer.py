@@ -139,8 +139,11 @@ Endpoint = Callable[[Request, Reply], None]
 """Called for each request, on the event loop. Must not block; may start a task that answers later."""
 
 
-class Connection(asyncio.Protocol):
-    """One peer. `_part` says what it is waiting for; the bytes not yet used are in `_unread`, from `_at` on."""
+class Connection:
+    """One peer. `_part` says what it is waiting for; the bytes not yet used are in `_unread`, from `_at` on.
+
+    An asyncio.Protocol where it is one of a server's; itself without a base, it compiles to a C struct.
+    """
 
     __slots__ = (
         "_again",

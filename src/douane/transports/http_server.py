@@ -112,6 +112,12 @@ def _http_date(epoch_s: float) -> bytes:
     return f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year} {clock} GMT".encode()
 
 
+class _Peer(Connection, asyncio.Protocol):
+    """What the event loop takes."""
+
+    __slots__ = ()
+
+
 async def serve(
     endpoint: Endpoint,
     *,
@@ -129,8 +135,8 @@ async def serve(
     server = HttpServer(limits)
     loop = asyncio.get_running_loop()
 
-    def connection() -> Connection:
-        return Connection(server, endpoint, guard, limits)
+    def connection() -> _Peer:
+        return _Peer(server, endpoint, guard, limits)
 
     handshake_s = limits.header_timeout_s if tls is not None else None
     try:
