@@ -55,6 +55,19 @@ async def test_a_request_reaches_the_endpoint_as_it_came() -> None:
 
 
 @on_both_loops
+async def test_long_answers_leave_whole_and_in_their_order() -> None:
+    bodies = [letter * size for letter, size in ((b"a", 65_536), (b"b", 1), (b"c", 300_000), (b"d", 65_535))]
+    async with serving() as server, wire(server.port) as line:
+        for body in (*bodies, *bodies):
+            await line.say(post(body))
+            assert await line.hear(b"POST /mcp " + body)
+        await line.say(b"".join(map(post, bodies)) + post(b"end", BYE))
+        heard = await line.hear_all()
+        assert [heard.count(b"POST /mcp " + body + b"HTTP/1.1 200") for body in bodies] == [1, 1, 1, 1]
+        assert heard.endswith(b"POST /mcp end")
+
+
+@on_both_loops
 async def test_a_connection_serves_many_requests_and_close_is_honoured() -> None:
     async with serving() as server, wire(server.port) as line:
         for body in (b"one", b"two", b"two", b""):

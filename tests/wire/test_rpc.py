@@ -147,6 +147,13 @@ def test_what_is_written_is_read_back_as_it_was(id_: rpc.Id, text: str, params: 
     }
 
 
+@given(IDS, PARAMS, st.sampled_from(["", "x" * 5000]))
+def test_a_member_more_goes_before_the_others_of_a_result(id_: rpc.Id, params: dict[str, Any], long: str) -> None:
+    result = params | ({"long": long} if long else {})
+    written = rpc.write_result_and(id_, b'"first":1', json.encode(result))
+    assert rpc.read(written) == Response(id_, {"first": 1, **result}, json.encode({"first": 1, **result}))
+
+
 def test_an_error_without_data_has_no_data_member_and_may_have_no_id() -> None:
     assert rpc.write_error(None, -32700, "client: not JSON") == (
         b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"client: not JSON"}}'

@@ -27,6 +27,8 @@ _AHEAD_BYTES = 64 * 1024
 _LINGER_BYTES = 1024 * 1024
 """How much is read and thrown away after a refusal, so that the peer gets to see it: a close over unread bytes is a
 reset, and a reset discards what was sent."""
+_APART_BYTES = 64 * 1024
+"""A body so long is not copied behind its head."""
 _LINGER_S = 2.0
 _METHOD_BYTES = 24
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-"
@@ -60,7 +62,10 @@ class Reply(msgspec.Struct, eq=False):
         length = b"" if status in _NO_BODY else b"content-length: %d\r\n" % len(body)
         if self._bodiless or status in _NO_BODY:
             body = b""
-        connection.answer(b"".join((_STATUS[status], connection.opening, block, length, b"\r\n", body)))
+        if len(body) < _APART_BYTES:
+            connection.answer(b"".join((_STATUS[status], connection.opening, block, length, b"\r\n", body)))
+        else:
+            connection.answer(b"".join((_STATUS[status], connection.opening, block, length, b"\r\n")), body)
 
     def open(self, status: int, headers: Headers) -> None:
         """Begin a stream; its head leaves at once. Raises ValueError for headers that cannot be sent."""
@@ -377,16 +382,20 @@ class Connection:
         self._server.outbox.flush()
         self._transport.write(data)
 
-    def answer(self, data: bytes) -> None:
+    def answer(self, data: bytes, rest: bytes = b"") -> None:
         """Write a whole answer, with those of other connections that end in this turn of the loop."""
         server = self._server
         if self._keep_alive and not self._unread and not server.draining and not self._reading_paused:
             server.outbox.put(self._transport, data)
+            if rest:
+                server.outbox.put(self._transport, rest)
             self._reply = None
             self._since = server.now
             self._part = "idle"
         else:
             self.write(data)
+            if rest:
+                self._transport.write(rest)
             self.answered()
 
     def bound_unsent(self, max_bytes: int | None) -> None:

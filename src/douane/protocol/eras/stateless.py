@@ -31,7 +31,7 @@ __all__ = [
 
 _NOTHING: dict[str, Any] = {}
 _CACHEABLE = frozenset(name for name, method in METHODS.items() if method.cacheable)
-_COMPLETE = b'{"resultType":"complete"'
+_COMPLETE = b'"resultType":"complete"'
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
@@ -124,7 +124,8 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
             # Without hints nobody may keep the answer, and what an upstream calls public may have been shown to
             # this principal alone (utilities/caching.mdx:101).
             result, encoded = {**result, "ttlMs": result.get("ttlMs", 0), "cacheScope": "private"}, None
-        return rpc.write_result(id, _typed(result, encoded))
+        made = json.encode(result) if encoded is None else encoded
+        return rpc.write_result(id, made) if "resultType" in result else rpc.write_result_and(id, _COMPLETE, made)
     match outcome:
         case InputRequired(asks, state):
             body: dict[str, Any] = {"resultType": "input_required", "inputRequests": asks}
@@ -137,13 +138,6 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
             return rpc.write_error(id, code, reason, data)
         case Failed(code, message, _, data):
             return rpc.write_error(id, code, message, data)
-
-
-def _typed(result: JSON, encoded: bytes | None) -> bytes:
-    made = json.encode(result) if encoded is None else encoded
-    if "resultType" in result:
-        return made
-    return b"%b%b%b" % (_COMPLETE, b"" if made == b"{}" else b",", made[1:])
 
 
 def write_event(event: Event, token: rpc.Id | None) -> bytes:
