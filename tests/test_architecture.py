@@ -83,6 +83,7 @@ FRONTS: dict[str, set[str]] = {
     "sdk": {
         *("Answer", "CannotConnect", "Client", "Host", "Reaching", "ServerError"),
         *("Context", "DefinitionError", "Server", "ToolError"),
+        *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited", "ListRoots", "Root", "Sample", "Sampled", "choices"),
         *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
     },
 }

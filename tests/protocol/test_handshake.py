@@ -154,7 +154,7 @@ def test_a_result_with_nothing_newer_in_it_goes_out_in_the_bytes_we_have() -> No
         (-32602, "resources/read", -32002),
         (-32602, "tools/call", -32602),
         (-32020, "tools/call", -32603),
-        (-32021, "tools/call", -32603),
+        (-32021, "prompts/get", -32603),
         (-32022, "tools/call", -32603),
         (1403, "tools/call", 1403),
     ],
@@ -162,6 +162,12 @@ def test_a_result_with_nothing_newer_in_it_goes_out_in_the_bytes_we_have() -> No
 def test_errors_are_told_in_the_codes_of_the_era(code: int, method: str, older: int) -> None:
     for outcome in (Refused(code, "why", {"uri": "u"}), Failed(code, "why", "yes", {"uri": "u"})):
         assert written(outcome, method) == {"code": older, "message": "why", "data": {"uri": "u"}}
+
+
+def test_a_tool_that_cannot_ask_has_failed_in_words_for_the_model() -> None:
+    frame = handshake.write_outcome(1, call("tools/call"), Refused(-32021, "client: cannot be asked"), "2025-11-25")
+    result = json.loads(frame)["result"]
+    assert result == {"content": [{"type": "text", "text": "client: cannot be asked"}], "isError": True}
 
 
 def test_an_error_that_names_no_missing_resource_keeps_its_code() -> None:

@@ -245,7 +245,7 @@ def written(outcome: Any, method: str = "tools/call") -> Any:
                 "requestState": "s",
             },
         ),
-        (InputRequired({}, None), {"resultType": "input_required", "inputRequests": {}}),
+        (InputRequired({}, "s"), {"resultType": "input_required", "requestState": "s"}),
         (Deferred({"taskId": "t"}), {"resultType": "task", "taskId": "t"}),
     ],
 )

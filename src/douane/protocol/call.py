@@ -34,6 +34,11 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     tenant: str = "default"
     client: str = ""
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Whose a thing is that outlives one request: groups come and go with a token."""
+        return self.tenant, self.subject, self.client
+
 
 class Ask(msgspec.Struct, frozen=True):
     """Something a person must say yes to before the call is dispatched. Only the APPROVE stage removes one."""
@@ -68,6 +73,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Replies to an earlier `InputRequired` (the wire's `inputResponses`)."""
     state: str | None = None
     """Opaque, echoed byte for byte (the wire's `requestState`)."""
+    round: int = 0
+    """How often the caller was asked before this call of the interaction."""
     log_level: str | None = None
     """The least severe log message the caller wants; None: it wants none."""
     wants_progress: bool = False

@@ -1,6 +1,6 @@
 """How a call ends. Exactly five ways; exceptions never cross a stage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -28,6 +28,8 @@ class InputRequired(msgspec.Struct, frozen=True):
 
     asks: Mapping[str, JSON]
     state: str | None = None
+    abandon: Callable[[], None] | None = None
+    """Says that no answers will come, so that what waits for them ends now. Only for who drives rounds in this process."""
 
 
 class Deferred(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ class Peer(Generic[W]):
         except rpc.FrameError as fault:
             return self._batch(data) if self.batches and is_batch(data) else self._broken(fault)
         if isinstance(frame, rpc.Response | rpc.Error):
-            return self._match(frame)
+            return self.match(frame)
         if isinstance(frame, rpc.Notification) and frame.method == "notifications/progress":
             return self._progress(frame)
         return frame
@@ -91,7 +91,8 @@ class Peer(Generic[W]):
         except rpc.FrameError as fault:
             return self._broken(fault)
 
-    def _match(self, answer: rpc.Response | rpc.Error) -> "Answered[W] | Stray":
+    def match(self, answer: rpc.Response | rpc.Error) -> "Answered[W] | Stray":
+        """What a frame that was read already answers."""
         waiter = self._waiting.pop(answer.id, None) if type(answer.id) is int else None
         if waiter is None:
             self.strays += 1

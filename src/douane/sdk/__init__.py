@@ -12,30 +12,42 @@ if TYPE_CHECKING:
     from .connect import CannotConnect
     from .content import Audio, Embedded, Image, Link, Message, Result, Text
     from .context import Context
+    from .forms import choices
     from .functions import DefinitionError
     from .host import Host
+    from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
     from .toolbox import ToolError
 
 __all__ = [
     "Answer",
+    "Ask",
     "Audio",
+    "CannotAsk",
     "CannotConnect",
     "Client",
     "Context",
     "DefinitionError",
+    "Elicit",
+    "ElicitUrl",
+    "Elicited",
     "Embedded",
     "Host",
     "Image",
     "Link",
+    "ListRoots",
     "Message",
     "Reaching",
     "Result",
+    "Root",
+    "Sample",
+    "Sampled",
     "Server",
     "ServerError",
     "Text",
     "ToolError",
+    "choices",
 ]
 
 _HOMES = {
@@ -43,8 +55,13 @@ _HOMES = {
     "connect": ("CannotConnect",),
     "content": ("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
     "context": ("Context",),
+    "forms": ("choices",),
     "functions": ("DefinitionError",),
     "host": ("Host",),
+    "questions": (
+        *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited"),
+        *("ListRoots", "Root", "Sample", "Sampled"),
+    ),
     "server": ("Server",),
     "target": ("Reaching",),
     "toolbox": ("ToolError",),

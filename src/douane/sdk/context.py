@@ -1,15 +1,37 @@
 """What a function may know of, and say during, the call it serves."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from threading import get_ident
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ..flow.chain import Emit
+from ..flow.rounds import AnswerFault
 from ..protocol.call import Call, Event, Principal
+from ..protocol.questions import said_missing, undeclared
+from .asking import Asking
+from .questions import (
+    Action,
+    CannotAsk,
+    Elicit,
+    Elicited,
+    ElicitUrl,
+    ListRoots,
+    Messages,
+    Question,
+    Root,
+    Sample,
+    Sampled,
+)
 from .session import LEVELS
+from .threads import Threads
 
-__all__ = ["Context", "Level"]
+__all__ = ["ASKED", "Context", "Level"]
+
+T = TypeVar("T")
+
+ASKED = "asked:"
+"""Before the state of a function that returns `Ask`."""
 
 Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
@@ -21,10 +43,14 @@ class Context:
     has ended.
     """
 
-    __slots__ = ("_call", "_emit", "_ended", "_last", "_loop", "_thread", "state")
+    __slots__ = ("_asking", "_call", "_emit", "_ended", "_last", "_loop", "_thread", "_threads", "state")
 
-    def __init__(self, call: Call, emit: Emit, loop: asyncio.AbstractEventLoop, thread: int, state: Any) -> None:
-        self._call, self._emit, self._loop, self._thread = call, emit, loop, thread
+    def __init__(self, call: Call, emit: Emit, asking: Asking | None, threads: Threads, state: Any) -> None:
+        """`asking`: where its questions go, if it may ask."""
+        self._call, self._emit, self._asking, self._threads = call, emit, asking, threads
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        if asking is not None:
+            asking.on_continued.append(self._continue)
         self._ended = False
         self._last = float("-inf")
         self.state = state
@@ -82,9 +108,105 @@ class Context:
     def error(self, data: Any) -> None:
         self.log("error", data)
 
+    # --- asking ---
+
+    async def elicit(self, message: str, form: type[T] | Mapping[str, Any], *, key: str | None = None) -> Elicited[T]:
+        """Ask the person at the other end to fill in a form; see `Elicit`. Its content is None unless they accepted.
+
+        Raises CannotAsk, TypeError. `key` names the question among those of this call, here as below.
+        """
+        return await self._ask(Elicit(message, form), key)
+
+    async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Action:
+        """Ask the person to visit a page; see `ElicitUrl`. Raises CannotAsk."""
+        return await self._ask(ElicitUrl(message, url), key)
+
+    async def sample(
+        self,
+        messages: Messages,
+        *,
+        max_tokens: int,
+        system: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: Literal["auto", "required", "none"] | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] | None = None,
+        preferences: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Sampled:
+        """Ask the caller's model. Raises CannotAsk."""
+        question = Sample(
+            messages,
+            max_tokens=max_tokens,
+            system=system,
+            tools=tools,
+            tool_choice=tool_choice,
+            temperature=temperature,
+            stop=stop,
+            preferences=preferences,
+            metadata=metadata,
+        )
+        return await self._ask(question, key)
+
+    async def roots(self, *, key: str | None = None) -> list[Root]:
+        """The places the caller works in. Raises CannotAsk."""
+        return await self._ask(ListRoots(), key)
+
+    async def ask(self, questions: Mapping[str, Question[Any]]) -> dict[str, Any]:
+        """Several at once, by their keys: the caller sees them together. Raises CannotAsk."""
+        if self._ended:
+            raise RuntimeError("the call has ended; nobody can be asked any more")
+        if self._asking is None:
+            raise self._nobody(questions)
+        return await self._asking.ask(questions)
+
+    def wait(self, asked: Awaitable[T]) -> T:
+        """What `asked` comes to, in a plain function: `ctx.wait(ctx.elicit(...))`.
+
+        Raises what it raises, and concurrent.futures.CancelledError when nobody waits for the function any more.
+        """
+        if get_ident() == self._thread:
+            raise RuntimeError("`wait` is for plain functions, in their threads; in a coroutine, write `await`")
+        with self._threads.waiting():
+            return asyncio.run_coroutine_threadsafe(_awaited(asked), self._loop).result()
+
+    @property
+    def request_state(self) -> str | None:
+        """What the function has given with `Ask`; None when it is called for the first time."""
+        state = self._call.state
+        return state.removeprefix(ASKED) if state is not None and state.startswith(ASKED) else None
+
+    def answer(self, key: str, question: Question[T]) -> T | None:
+        """What came for a question of an earlier `Ask`; None when nothing did. Raises AnswerFault, to be left alone."""
+        if key not in self._call.answers:
+            return None
+        try:
+            return question.read(self._call.answers[key])
+        except AnswerFault as fault:
+            raise AnswerFault(f"the answer to {key!r} {fault}") from None
+
+    async def _ask(self, question: Question[T], key: str | None) -> T:
+        if key is None:
+            key = "" if self._asking is None else self._asking.key_for(question)
+        return (await self.ask({key: question}))[key]
+
+    def _nobody(self, questions: Mapping[str, Question[Any]]) -> Exception:
+        missing = undeclared((question.request for question in questions.values()), self._call.capabilities)
+        if missing is None:
+            return RuntimeError("only tools, prompts and resources may ask")
+        return CannotAsk(f"the caller has not declared {said_missing(missing)}", missing)
+
+    def _continue(self, call: Call, emit: Emit) -> None:
+        self._call, self._emit = call, emit
+        # Another request, with a progress of its own.
+        self._last = float("-inf")
+
     def end(self) -> None:
         """The call is over. For the server's own use."""
         self._ended = True
+        if self._asking is not None:
+            self._asking.close()
 
     def _say(self, event: Event) -> None:
         if get_ident() == self._thread:
@@ -96,6 +218,10 @@ class Context:
     def _deliver(self, event: Event) -> None:
         if not self._ended:
             self._emit(event)
+
+
+async def _awaited(asked: Awaitable[T]) -> T:
+    return await asked
 
 
 def _quietly(loop: asyncio.AbstractEventLoop, what: Callable[[Event], None], event: Event) -> None:

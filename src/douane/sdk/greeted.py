@@ -1,11 +1,12 @@
 """What a handshake-era client has told us on its session, and what is answered from that alone."""
 
 from ..protocol.call import JSON, Call, Principal
-from ..protocol.eras import handshake
+from ..protocol.eras import differences, handshake
 from ..protocol.outcome import Refused
 from ..protocol.versions import BATCHING
 from ..wire import rpc
 from ..wire.codes import INVALID_PARAMS
+from .asked_client import AskedClient
 from .listener import new_id
 from .session import LEVELS
 
@@ -17,10 +18,12 @@ _EMPTY = b"{}"
 class Greeted:
     """The state of one session: revision, capabilities and log level."""
 
-    __slots__ = ("capabilities", "log_level", "revision")
+    __slots__ = ("asked", "capabilities", "log_level", "revision")
 
     def __init__(self, revision: str, capabilities: JSON) -> None:
-        self.revision, self.capabilities = revision, capabilities
+        self.revision = revision
+        self.capabilities = differences.strip_capabilities(capabilities, revision)
+        self.asked = AskedClient(revision)
         self.log_level: str | None = None
 
     @property

@@ -48,10 +48,14 @@ class Answer(msgspec.Struct):
     _open: bool = False
 
     def deliver(self, event: Event) -> None:
+        self.say(stateless.write_event(event, token_of(self._params)))
+
+    def say(self, frame: bytes) -> None:
+        """Something beside the answer: an event, or a question to the caller."""
         if not self._open:
             self._reply.open(200, AS_STREAM)
             self._open = True
-        self._reply.write(sse.encode(stateless.write_event(event, token_of(self._params))))
+        self._reply.write(sse.encode(frame))
 
     def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
         if self._open:
@@ -78,12 +82,9 @@ class BatchAnswer:
     def part(self, params: JSON) -> "Part":
         return Part(self, params)
 
-    def deliver(self, event: Event, token: str | int | None) -> None:
-        self._write(stateless.write_event(event, token))
-
     def _tell(self, frames: list[bytes], last: bool) -> None:
         if not last:
-            self._write(write_batch(frames))
+            self.say(write_batch(frames))
         elif self._open:
             self._reply.end(sse.encode(write_batch(frames)) if frames else b"")
         elif frames:
@@ -91,7 +92,7 @@ class BatchAnswer:
         else:
             self._reply.send(202, ())
 
-    def _write(self, frame: bytes) -> None:
+    def say(self, frame: bytes) -> None:
         if not self._open:
             self._reply.open(200, AS_STREAM)
             self._open = True
@@ -105,7 +106,10 @@ class Part(msgspec.Struct):
     _params: JSON
 
     def deliver(self, event: Event) -> None:
-        self._whole.deliver(event, token_of(self._params))
+        self.say(stateless.write_event(event, token_of(self._params)))
+
+    def say(self, frame: bytes) -> None:
+        self._whole.say(frame)
 
     def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
         self._whole.answers.add(frame)

@@ -15,13 +15,14 @@ import msgspec
 
 from ..protocol.call import Call, Principal
 from ..protocol.eras import handshake, stateless
-from ..protocol.outcome import Failed, Refused
+from ..protocol.outcome import Failed, InputRequired, Refused
 from ..protocol.versions import HANDSHAKE, MODERN
 from ..transports.http_server import Reply, Request
 from ..wire import json, rpc
 from ..wire.batch import is_batch, split
 from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST
 from .answers import out_of_place
+from .asked_client import Say
 from .client_sessions import ClientSession, Sessions
 from .http_answer import AS_JSON, AS_STREAM, AS_TEXT, Answer, BatchAnswer, Header, Part, refuse, send_refusal, written
 from .listener import Listener, conversation_of, new_id
@@ -127,7 +128,7 @@ class HttpDoor:
         elif modern:
             reply.send(400, AS_JSON, rpc.write_error(None, INVALID_REQUEST, "client: answers are not posted any more"))
         else:
-            reply.send(202, ())
+            self._answered(frame, request, reply, principal)
 
     def _stateless(self, frame: rpc.Request, request: Request, reply: Reply, papers: "_Papers") -> None:
         call = stateless.read_call(
@@ -143,6 +144,11 @@ class HttpDoor:
                 refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
                 return
             papers.mirrored = (call.method, call.target)
+        if call.state is not None:
+            call = self._listener.resumed(call)
+            if isinstance(call, Refused):
+                refuse(reply, frame.id, call)
+                return
         if call.method == "server/discover":
             self._begin(self._discover(reply, frame.id))
         else:
@@ -154,6 +160,8 @@ class HttpDoor:
         stream = Answer(reply, frame.params)
         try:
             outcome = await self._listener.run(call, stream.deliver)
+            if type(outcome) is InputRequired:
+                outcome = self._listener.asking(call, outcome)
             stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
         except Exception:
             self._broke(frame, call, stream)
@@ -182,7 +190,8 @@ class HttpDoor:
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
             answer = Answer(reply, frame.params)
-            task = self._begin_in(session, frame, said, answer)
+            say = answer.say if _takes_streams(request) else None
+            task = self._begin_in(session, frame, said, answer, say)
             # One that is cancelled before its first step never gets to say that it was.
             task.add_done_callback(lambda _: None if reply.begun else answer.abandon())
 
@@ -192,19 +201,20 @@ class HttpDoor:
         return session.greeted.read(frame, principal, conversation_of(principal, session.id))
 
     def _begin_in(
-        self, session: ClientSession, frame: rpc.Request, call: Call, stream: Answer | Part
+        self, session: ClientSession, frame: rpc.Request, call: Call, stream: Answer | Part, say: Say | None
     ) -> asyncio.Task[None]:
-        task = self._begin(self._serve_session(frame, call, stream, session))
+        task = self._begin(self._serve_session(frame, call, stream, session, say))
         session.open[frame.id] = task
         task.add_done_callback(lambda _: session.open.pop(frame.id, None))
         return task
 
     async def _serve_session(
-        self, frame: rpc.Request, call: Call, stream: Answer | Part, session: ClientSession
+        self, frame: rpc.Request, call: Call, stream: Answer | Part, session: ClientSession, say: Say | None
     ) -> None:
-        revision = session.greeted.revision
+        greeted = session.greeted
+        revision = greeted.revision
         try:
-            outcome = await self._listener.run_driven(call, stream.deliver, revision)
+            outcome = await self._listener.run_driven(call, stream.deliver, revision, greeted.asked, say)
             answer = self._listener.write_older(frame.id, call, outcome, revision)
             stream.finish(answer, outcome, modern=False)
         except asyncio.CancelledError:
@@ -240,6 +250,12 @@ class HttpDoor:
             return
         session.hear(note)
         reply.send(202, ())
+
+    def _answered(self, answer: rpc.Response | rpc.Error, request: Request, reply: Reply, principal: Principal) -> None:
+        session = self._session(request, reply, principal)
+        if session is not None:
+            session.greeted.asked.answered(answer)
+            reply.send(202, ())
 
     # --- batches: revision 2025-03-26 only ---
 
@@ -277,7 +293,10 @@ class HttpDoor:
             elif isinstance(said, bytes):
                 answers.add(rpc.write_result(frame.id, said))
             else:
-                answers.owe(self._begin_in(session, frame, said, whole.part(frame.params)))
+                part = whole.part(frame.params)
+                answers.owe(self._begin_in(session, frame, said, part, part.say))
+        else:
+            session.greeted.asked.answered(frame)
 
     # --- GET and DELETE: the handshake era only ---
 
@@ -363,6 +382,12 @@ def _papers(request: Request, principal: Principal, until_s: float) -> _Papers:
         request.headers.get(b"mcp-protocol-version") == _MODERN,
         until_s,
     )
+
+
+def _takes_streams(request: Request) -> bool:
+    # Every client has to, since there is this transport; one that takes JSON alone cannot be asked anything.
+    accepted = request.headers.get(b"accept", b"*/*")
+    return b"text/event-stream" in accepted or b"*/*" in accepted
 
 
 def _malformed(reply: Reply, fault: rpc.FrameError) -> None:

@@ -14,7 +14,7 @@ from ..protocol.call import Call, Event, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
 from ..protocol.methods import Kind
-from ..protocol.outcome import Refused
+from ..protocol.outcome import InputRequired, Refused
 from ..transports.link import Link, LinkClosed
 from ..wire import json, rpc
 from ..wire.batch import is_batch, split, write_batch
@@ -76,6 +76,8 @@ class LineDoor:
 
     def _on_close(self, reason: str) -> None:
         self._listener.offer.on_change.remove(self._on_change)
+        if self._greeted is not None:
+            self._greeted.asked.close()
         if not self._owes:
             for task in self._open.values():
                 task.cancel()
@@ -103,7 +105,7 @@ class LineDoor:
         elif isinstance(frame, rpc.Notification):
             self._on_note(frame)
         else:
-            logger.info("a client answered a question that nobody asked")
+            self._on_answer(frame)
 
     def _on_batch(self, data: bytes) -> None:
         try:
@@ -129,6 +131,8 @@ class LineDoor:
                 answers.refuse(frame.id, fault)
             elif (task := self._on_request(frame, answers.add)) is not None:
                 answers.owe(task)
+        else:
+            self._on_answer(frame)
 
     def _send_batch(self, frames: list[bytes], last: bool) -> None:
         if frames:
@@ -140,6 +144,12 @@ class LineDoor:
             task = self._open.get(id_) if isinstance(id_, str | int) else None
             if task is not None:
                 task.cancel()
+
+    def _on_answer(self, answer: rpc.Response | rpc.Error) -> None:
+        if self._greeted is None:
+            logger.info("a client answered a question that nobody asked")
+        else:
+            self._greeted.asked.answered(answer)
 
     def _on_request(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         """Returns the task that will answer it, unless it has been answered."""
@@ -168,6 +178,10 @@ class LineDoor:
         )
         if isinstance(call, Refused):
             return _refuse(say, request.id, call)
+        if call.state is not None:
+            call = self._listener.resumed(call)
+            if isinstance(call, Refused):
+                return _refuse(say, request.id, call)
         if call.method == "server/discover":
             return self._begin(request.id, self._say(request.id, self._listener.discover(), say))
         return self._begin(request.id, self._serve(request, call, None, say))
@@ -204,9 +218,12 @@ class LineDoor:
 
         try:
             if greeted is None:
-                say(stateless.write_outcome(request.id, call, await self._listener.run(call, deliver)))
+                outcome = await self._listener.run(call, deliver)
+                if type(outcome) is InputRequired:
+                    outcome = self._listener.asking(call, outcome)
+                say(stateless.write_outcome(request.id, call, outcome))
             else:
-                outcome = await self._listener.run_driven(call, deliver, greeted.revision)
+                outcome = await self._listener.run_driven(call, deliver, greeted.revision, greeted.asked, self._send)
                 say(self._listener.write_older(request.id, call, outcome, greeted.revision))
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.

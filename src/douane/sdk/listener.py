@@ -5,25 +5,38 @@ A gateway and a server are served alike: a `Handler` behind the doors, and an `O
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import time
 from typing import Any, Protocol
 
 import msgspec
 
+from ..auth.seal import Seal
 from ..flow.chain import Emit, Handler, Trail
-from ..flow.rounds import drive_rounds
+from ..flow.rounds import Unanswered, drive_rounds
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
 from ..protocol.methods import METHODS, Kind
-from ..protocol.outcome import Complete, Outcome
+from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
+from ..protocol.questions import undeclared
 from ..wire import rpc
+from ..wire.codes import MISSING_CAPABILITY
+from .asked_client import AskedClient, Say
+from .interaction import Interactions, cannot_ask
 
-__all__ = ["About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
+__all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
 
 logger = logging.getLogger(__name__)
 
+ANSWER_WITHIN_S = 300.0
+"""A person reads, thinks and types."""
+_MAX_ROUNDS = 32
+"""More questions than a person would answer, or a model with tools should need. SDK clients give up after ten."""
 _KEPT_LISTS = 32
+_NO_STREAM = (
+    "client: this call has to ask, and a client that takes no event stream cannot be asked;"
+    " send `Accept: application/json, text/event-stream`"
+)
 
 
 class _Ids:
@@ -91,11 +104,24 @@ class Listener:
     """What serves the calls, and what the doors say before it: discovery and the handshake."""
 
     def __init__(
-        self, handler: Handler, offer: Offer, about: About, settled: Callable[[], Awaitable[None]] | None = None
+        self,
+        handler: Handler,
+        offer: Offer,
+        about: About,
+        settled: Callable[[], Awaitable[None]] | None = None,
+        *,
+        seal: Seal | None = None,
+        place: str = "",
+        answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
-        """`settled` is waited for before anybody is answered, until `ready`."""
+        """`settled` is waited for before anybody is answered, until `ready`. `seal`: of what callers keep for us between
+        rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal.
+        """
         self.handler, self.offer, self.about = handler, offer, about
-        self._settled = settled
+        self._settled, self._answer_within_s = settled, answer_within_s
+        self._interactions = Interactions(
+            seal or Seal(), place, about.layer, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
+        )
         self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
 
     def ready(self) -> None:
@@ -116,13 +142,35 @@ class Listener:
         await settled()
         return await self.handler(call, emit)
 
-    async def run_driven(self, call: Call, deliver: Callable[[Event], None], revision: str) -> Outcome:
-        """`run` for a caller of the handshake era, which knows no rounds: they are driven for it. Events lose what
-        `revision` does not know."""
+    def resumed(self, call: Call) -> Call | Refused:
+        """`call`, which brings a state, as the next of its interaction."""
+        return self._interactions.incoming(call)
+
+    def asking(self, call: Call, asked: InputRequired) -> Outcome:
+        """A question, as it may leave for a caller of the stateless era: it keeps the state for us, sealed."""
+        return self._interactions.outgoing(call, asked)
+
+    async def run_driven(
+        self, call: Call, deliver: Callable[[Event], None], revision: str, asked: AskedClient, say: Say | None
+    ) -> Outcome:
+        """`run` for a caller of the handshake era, which knows no rounds: it is asked with `say`, if that can be. Events
+        lose what `revision` does not know."""
         if self._settled is not None:
             await self._settled()
         emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call))
-        return await drive_rounds(call, emit, self.handler, _ask_nobody)
+        outcome = await self.handler(call, emit)
+        if type(outcome) is not InputRequired:
+            return outcome
+
+        async def ask(questions: Mapping[str, JSON]) -> JSON:
+            missing = undeclared(questions.values(), call.capabilities)
+            if missing is not None:
+                raise Unanswered(cannot_ask(missing))
+            if say is None:
+                raise Unanswered(Refused(MISSING_CAPABILITY, _NO_STREAM))
+            return await asked.ask(questions, say, self._answer_within_s)
+
+        return await drive_rounds(call, emit, self.handler, ask, first=outcome, new_id=new_id, max_rounds=_MAX_ROUNDS)
 
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""
@@ -169,7 +217,3 @@ class Listener:
         capabilities: dict[str, Any] = {"tools": {"listChanged": list_changed}}
         capabilities |= {name: {"listChanged": list_changed} for name in ("prompts", "resources") if name in has}
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}
-
-
-async def _ask_nobody(key: str, question: JSON) -> JSON:
-    raise AssertionError("no capability was declared upstream, so nothing can be asked")

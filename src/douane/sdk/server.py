@@ -14,13 +14,14 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from ..auth.seal import Seal
 from ..protocol.methods import Kind
 from ..transports.link import Link
 from ..wire.rpc import Limits
 from .functions import Place, place_of
 from .lifespan import Lifespan
 from .line_door import LineDoor
-from .listener import About, Listener
+from .listener import ANSWER_WITHIN_S, About, Listener
 from .served import Completion, Function, Prompt, Resource, Tool
 from .serving import LOCAL, Http, run_http, run_stdio
 from .threads import Threads
@@ -28,6 +29,7 @@ from .toolbox import Toolbox
 
 __all__ = ["Server"]
 
+_GRACE_S = 5.0
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[P, R]], Callable[P, R]]
@@ -48,16 +50,25 @@ class Server:
         page_items: int = 1000,
         list_ttl_s: float = 60.0,
         max_threads: int = 40,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        seal_keys: Sequence[bytes] = (),
     ) -> None:
         """`instructions`: for the model, how to use all this together. `lifespan` is entered before the first call and
         left after the last; what it yields is `Context.state`. `max_threads`: how many plain functions run at once.
+        `answer_within_s`: for who is asked something in mid-call. `seal_keys`: 32 random bytes each, newest first, for
+        several processes that serve together; see `Ask`.
         """
         shown = {"name": name, "title": title, "version": version, "websiteUrl": website}
         about = {key: value for key, value in shown.items() if value is not None}
         self.about = About(about, instructions=instructions)
         self._threads = Threads(max_threads)
-        self.toolbox = Toolbox(page_items=page_items, ttl_s=list_ttl_s, threads=self._threads)
-        self.listener = Listener(self.toolbox, self.toolbox, self.about)
+        # Who is asked directly is told by the door that it was too late, and needs a moment for that.
+        self.toolbox = Toolbox(
+            page_items=page_items, ttl_s=list_ttl_s, threads=self._threads, parked_s=answer_within_s + _GRACE_S
+        )
+        self.listener = Listener(
+            self.toolbox, self.toolbox, self.about, seal=Seal(seal_keys), answer_within_s=answer_within_s
+        )
         self._lifespan = Lifespan(None if lifespan is None else lambda: lifespan(self))
 
     @property
@@ -222,7 +233,12 @@ class Server:
         try:
             async with self._lifespan as state:
                 self.toolbox.state = state
-                yield
+                try:
+                    yield
+                finally:
+                    if self._lifespan.users == 1:
+                        # What they wait with may be of the lifespan.
+                        await self.toolbox.parking.aclose()
         finally:
             if not self._lifespan.users:
                 self._threads.close()

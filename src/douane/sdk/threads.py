@@ -8,7 +8,8 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -33,6 +34,16 @@ class Threads:
         self._crew.put((function, contextvars.copy_context(), loop, future), self._most)
         return future
 
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """For a thread of these that waits for a person: another may work meanwhile."""
+        crew = self._crew
+        crew.lend(1, self._most)
+        try:
+            yield
+        finally:
+            crew.lend(-1, self._most)
+
     def close(self) -> None:
         """Every thread ends after what it is at. More may be run afterwards, by others."""
         crew, self._crew = self._crew, _Crew()
@@ -45,14 +56,24 @@ class _Crew:
     def __init__(self) -> None:
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._threads = self._idle = 0
+        self._threads = self._idle = self._lent = 0
 
     def put(self, work: _Work, most: int) -> None:
         with self._lock:
-            if self._idle <= self._queue.qsize() and self._threads < most:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"douane-tool-{self._threads}", daemon=True).start()
+            if self._idle <= self._queue.qsize() and self._threads - self._lent < most:
+                self._start()
         self._queue.put(work)
+
+    def lend(self, threads: int, most: int) -> None:
+        """So many fewer can be counted on; what waits its turn is taken up by a new one."""
+        with self._lock:
+            self._lent += threads
+            if self._idle < self._queue.qsize() and self._threads - self._lent < most:
+                self._start()
+
+    def _start(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name=f"douane-tool-{self._threads}", daemon=True).start()
 
     def dismiss(self) -> None:
         for _ in range(self._threads):

@@ -4,22 +4,25 @@ Lists are in the order of definition, in pages, and kept as bytes until somethin
 Spec: specification/2026-07-28/server/*.mdx, server/utilities/pagination.mdx, caching.mdx, completion.mdx.
 """
 
-import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from threading import get_ident
 from typing import Any
 
 from ..flow.chain import Emit
+from ..flow.rounds import AnswerFault, Parking
 from ..protocol.call import JSON, Call
 from ..protocol.methods import METHODS, Kind
-from ..protocol.outcome import Complete, Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
+from ..protocol.questions import undeclared
 from ..wire import json
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
-from .context import Context
+from .asking import Asking
+from .context import ASKED, Context
 from .functions import ArgumentFault
+from .interaction import cannot_ask
 from .listener import Changed
+from .questions import Ask, CannotAsk
 from .results import ResultFault
 from .served import Completion, Function, Prompt, Resource, Tool
 from .threads import Threads
@@ -29,6 +32,7 @@ __all__ = ["ToolError", "Toolbox"]
 logger = logging.getLogger(__name__)
 
 _NO_ARGUMENTS: JSON = {}
+_Serve = Callable[[Call, Emit, Asking | None], Coroutine[Any, Any, Outcome]]
 
 
 class ToolError(Exception):
@@ -41,7 +45,8 @@ class ToolError(Exception):
 class Toolbox:
     """A `Handler`, and an `Offer` for the doors."""
 
-    def __init__(self, *, page_items: int, ttl_s: float, threads: Threads) -> None:
+    def __init__(self, *, page_items: int, ttl_s: float, threads: Threads, parked_s: float) -> None:
+        """`parked_s`: how long a function waits for what it has asked."""
         self._page_items, self._ttl_ms, self._threads = page_items, round(ttl_s * 1000), threads
         self.tools: dict[str, Tool] = {}
         self.resources: dict[str, Resource] = {}
@@ -53,12 +58,13 @@ class Toolbox:
         self._logs = False
         self._generation = 0
         self._pages: dict[tuple[str, int], Complete] = {}
-        self._serves: dict[str, Callable[[Call, Emit], Coroutine[Any, Any, Outcome]]] = {
+        self._serves: dict[str, _Serve] = {
             "tools/call": self._call_tool,
             "resources/read": self._read_resource,
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
         }
+        self.parking = Parking(self._begin, layer="server", ttl_s=parked_s)
 
     # --- what there is ---
 
@@ -96,11 +102,32 @@ class Toolbox:
 
     # --- serving ---
 
-    def __call__(self, call: Call, emit: Emit) -> Coroutine[Any, Any, Outcome]:
+    def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
         serve = self._serves.get(call.method)
-        return self._list(call) if serve is None else serve(call, emit)
+        if serve is None:
+            return self._list(call)
+        if call.state is not None and not call.state.startswith(ASKED):
+            return self.parking(call, emit)
+        # Who can be asked nothing is served where it stands; so is who asks for what needs no context.
+        if call.capabilities and METHODS[call.method].may_ask and self._may_ask(call):
+            return self.parking.begin(call, emit)
+        return serve(call, emit, None)
 
-    async def _call_tool(self, call: Call, emit: Emit) -> Outcome:
+    async def _begin(self, call: Call, emit: Emit) -> Asking:
+        serve = self._serves[call.method]
+        return Asking(lambda asking: serve(call, emit, asking), call)
+
+    def _may_ask(self, call: Call) -> bool:
+        match call.method:
+            case "tools/call":
+                found = self.tools.get(call.target or "")
+            case "prompts/get":
+                found = self.prompts.get(call.target or "")
+            case _:
+                found = self._find_resource(call.target or "")[0]
+        return found is not None and found.function.takes_context
+
+    async def _call_tool(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
         tool = self.tools.get(call.target or "")
         if tool is None:
             return Refused(INVALID_PARAMS, f"client: there is no tool {call.target!r} here; tools/list has them all")
@@ -110,7 +137,12 @@ class Toolbox:
             # For the model, which can do better (SEP-1303), and not for the protocol.
             return _tool_error(f"client: {exc}")
         try:
-            result = tool.results.write(await self._run(tool.function, arguments, call, emit))
+            value = await self._run(tool.function, arguments, call, emit, asking)
+            if isinstance(value, Ask):
+                return _asked(value, call)
+            result = tool.results.write(value)
+        except (CannotAsk, AnswerFault) as exc:
+            return _unasked(exc)
         except ToolError as exc:
             return _tool_error(str(exc))
         except Exception as exc:
@@ -118,13 +150,18 @@ class Toolbox:
             return _tool_error(f"server: {tool.function.place.what} failed; its log says why (call {call.id})")
         return Complete(result)
 
-    async def _read_resource(self, call: Call, emit: Emit) -> Outcome:
+    async def _read_resource(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
         uri = call.target or ""
         resource, values = self._find_resource(uri)
         if resource is None:
             return Refused(INVALID_PARAMS, f"client: there is no resource {uri!r} here", {"uri": uri})
         try:
-            contents = resource.write(uri, await self._run(resource.function, resource.read(values), call, emit))
+            value = await self._run(resource.function, resource.read(values), call, emit, asking)
+            if isinstance(value, Ask):
+                return _asked(value, call)
+            contents = resource.write(uri, value)
+        except (CannotAsk, AnswerFault) as exc:
+            return _unasked(exc)
         except ArgumentFault as exc:
             return Refused(INVALID_PARAMS, f"client: {exc}", {"uri": uri})
         except ToolError as exc:
@@ -143,13 +180,16 @@ class Toolbox:
                 return resource, values
         return None, {}
 
-    async def _get_prompt(self, call: Call, emit: Emit) -> Outcome:
+    async def _get_prompt(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
         prompt = self.prompts.get(call.target or "")
         if prompt is None:
             return Refused(INVALID_PARAMS, f"client: there is no prompt {call.target!r} here")
         try:
             arguments = prompt.read(call.params.get("arguments", _NO_ARGUMENTS))
-            return Complete(prompt.write(await self._run(prompt.function, arguments, call, emit)))
+            value = await self._run(prompt.function, arguments, call, emit, asking)
+            return _asked(value, call) if isinstance(value, Ask) else Complete(prompt.write(value))
+        except (CannotAsk, AnswerFault) as exc:
+            return _unasked(exc)
         except ArgumentFault as exc:
             return Refused(INVALID_PARAMS, f"client: {exc}")
         except ToolError as exc:
@@ -157,7 +197,7 @@ class Toolbox:
         except Exception as exc:
             return _failed(exc, prompt.function, call)
 
-    async def _complete(self, call: Call, emit: Emit) -> Outcome:
+    async def _complete(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
         asked = _read_completion(call)
         if isinstance(asked, str):
             return Refused(INVALID_PARAMS, f"client: {asked}")
@@ -170,18 +210,22 @@ class Toolbox:
             return Complete({"completion": {"values": []}})
         try:
             arguments = completion.read(value, others)
-            return Complete(completion.write(await self._run(completion.function, arguments, call, emit)))
+            return Complete(completion.write(await self._run(completion.function, arguments, call, emit, asking)))
         except Exception as exc:
             return _failed(exc, completion.function, call)
 
-    def _run(self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit) -> Awaitable[Any]:
+    def _run(
+        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, asking: Asking | None
+    ) -> Awaitable[Any]:
         # Most functions want no context, and are not made to wait for one.
         if function.takes_context:
-            return self._run_told(function, arguments, call, emit)
+            return self._run_told(function, arguments, call, emit, asking)
         return function(arguments, None, self._threads)
 
-    async def _run_told(self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit) -> Any:
-        context = Context(call, emit, asyncio.get_running_loop(), get_ident(), self.state)
+    async def _run_told(
+        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, asking: Asking | None
+    ) -> Any:
+        context = Context(call, emit, asking, self._threads, self.state)
         try:
             return await function(arguments, context, self._threads)
         finally:
@@ -235,6 +279,16 @@ def _read_completion(call: Call) -> tuple[str, str, str, dict[str, str]] | str:
     if not json.is_object(others) or not all(isinstance(one, str) for one in others.values()):
         return "params.context.arguments must be an object of strings"
     return str(ref["type"]), name, value, others
+
+
+def _asked(asked: Ask, call: Call) -> Outcome:
+    asks = {key: question.request for key, question in asked.questions.items()}
+    missing = undeclared(asks.values(), call.capabilities)
+    return InputRequired(asks, ASKED + asked.state) if missing is None else cannot_ask(missing)
+
+
+def _unasked(fault: CannotAsk | AnswerFault) -> Refused:
+    return cannot_ask(fault.missing) if isinstance(fault, CannotAsk) else Refused(INVALID_PARAMS, f"client: {fault}")
 
 
 def _tool_error(text: str) -> Complete:

@@ -13,7 +13,7 @@ from ..call import JSON, Event
 from ..versions import HANDSHAKE, STATELESS
 from .envelope import META
 
-__all__ = ["ROWS", "strip", "strip_event", "strip_item", "strip_result"]
+__all__ = ["ROWS", "strip", "strip_capabilities", "strip_event", "strip_item", "strip_question", "strip_result"]
 
 _LISTED = ("tools", "prompts", "resources", "resourceTemplates")
 
@@ -34,10 +34,17 @@ ROWS: tuple[tuple[str, str, str, str | None], ...] = (
     ("implementation", "title", "2025-06-18", None),
     *(("implementation", field, "2025-11-25", None) for field in ("description", "icons", "websiteUrl")),
     ("server", "completions", "2025-03-26", None),
+    ("client", "elicitation", "2025-06-18", None),
+    *(("client.elicitation", field, "2025-11-25", None) for field in ("form", "url")),
+    *(("client.sampling", field, "2025-11-25", None) for field in ("tools", "context")),
+    *(("sampling/createMessage", field, "2025-11-25", None) for field in ("tools", "toolChoice")),
+    ("elicitation/create", "mode", "2025-11-25", None),
+    *((kind, "default", "2025-11-25", None) for kind in ("string", "number", "integer")),
     ("notifications/progress", "message", "2025-03-26", None),
     ("completion/complete", "context", "2025-06-18", None),
 )
-"""`content` is a part of a message or of a resource; `server` its capabilities; a method stands for its params."""
+"""`content` is a part of a message or of a resource; `server` and `client` the capabilities of each; a method stands for
+its params, a type of JSON Schema for a field of a form."""
 
 
 def _unknown(kind: str, revision: str) -> frozenset[str]:
@@ -103,6 +110,61 @@ def strip_event(event: Event, revision: str) -> Event:
     """Something said during a call, as `revision` knows it."""
     kept = strip(event.method, event.params, revision)
     return event if kept is event.params else Event(event.method, kept)
+
+
+# --- questions ----------------------------------------------------------------------------------------------------
+
+
+def strip_capabilities(capabilities: JSON, revision: str) -> JSON:
+    """What a client of `revision` has declared: what its revision does not know means nothing."""
+    kept = strip("client", capabilities, revision)
+    for name in ("elicitation", "sampling"):
+        part: object = kept.get(name)
+        if is_object(part) and (less := strip(f"client.{name}", part, revision)) is not part:
+            kept = {**kept, name: less}
+    return kept
+
+
+def strip_question(question: JSON, revision: str) -> JSON | str:
+    """A question of the newest revision as `revision` knows it; or what cannot be said in it.
+
+    Spec: client/elicitation.mdx and client/sampling.mdx of each revision.
+    """
+    method: str = question["method"]
+    params = cast("JSON", question.get("params") or {})
+    params = strip(method, params, revision)
+    if method == "sampling/createMessage":
+        params = _each(params, "messages", lambda message: _message(message, revision))
+        if revision < "2025-11-25" and any(_is_list(message, "content") for message in params.get("messages", ())):
+            return "messages with several parts"
+    schema: object = params.get("requestedSchema")
+    if is_object(schema):
+        form = _older_form(schema, revision) if revision < "2025-11-25" else schema
+        if isinstance(form, str):
+            return form
+        params = {**params, "requestedSchema": form}
+    return {"method": method, "params": params}
+
+
+def _is_list(value: JSON, member: str) -> bool:
+    return isinstance(value.get(member), list)
+
+
+def _older_form(schema: JSON, revision: str) -> JSON | str:
+    fields = cast("Mapping[str, JSON]", schema.get("properties", {}))
+    lists = [name for name, field in fields.items() if field.get("type") == "array"]
+    if lists:
+        return f"a choice of several ({lists[0]!r})"
+    return {**schema, "properties": {name: _older_field(field, revision) for name, field in fields.items()}}
+
+
+def _older_field(field: JSON, revision: str) -> JSON:
+    kept = strip(str(field.get("type")), field, revision)
+    titled = cast("list[JSON] | None", kept.get("oneOf"))
+    if titled is None:
+        return kept
+    rest = {key: value for key, value in kept.items() if key != "oneOf"}
+    return {**rest, "enum": [one["const"] for one in titled], "enumNames": [one["title"] for one in titled]}
 
 
 # --- results ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Spec: specification/2025-11-25/basic/lifecycle.mdx, basic/utilities/*.mdx.
 from typing import Any, cast
 
 from ...wire import json, rpc
-from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND
+from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND
 from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
@@ -95,6 +95,9 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
             if stripped is not None:
                 return rpc.write_result(id, json.encode(stripped))
             return rpc.write_result(id, json.encode(result) if encoded is None else encoded)
+        case Refused(code, reason) if code == MISSING_CAPABILITY and call.method == "tools/call":
+            # This era has no code for it; a tool that cannot ask has failed in words the model can read.
+            return rpc.write_result(id, json.encode({"content": [{"type": "text", "text": reason}], "isError": True}))
         case Refused(code, reason, data):
             return rpc.write_error(id, _older(code, data, call), reason, data)
         case Failed(code, message, _, data):

@@ -128,7 +128,9 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
         return rpc.write_result(id, made) if "resultType" in result else rpc.write_result_and(id, _COMPLETE, made)
     match outcome:
         case InputRequired(asks, state):
-            body: dict[str, Any] = {"resultType": "input_required", "inputRequests": asks}
+            body: dict[str, Any] = {"resultType": "input_required"}
+            if asks:
+                body["inputRequests"] = asks
             if state is not None:
                 body["requestState"] = state
             return rpc.write_result(id, json.encode(body))

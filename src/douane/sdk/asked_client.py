@@ -1,0 +1,123 @@
+"""What we ask one client of the handshake era, directly, while a call of its runs.
+
+Ids are our own and never meet those of the client's requests. A question has a time in which it is answered; a client that
+gave up its call, or has gone, is told that its answer is not needed. Answers nobody waits for are passed over.
+Spec: specification/2025-11-25/client/*.mdx, basic/utilities/cancellation.mdx.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..flow.rounds import Unanswered
+from ..protocol.call import JSON
+from ..protocol.eras import differences
+from ..protocol.outcome import Failed, Refused
+from ..protocol.peer import Answered, Peer
+from ..protocol.questions import ELICIT, answer_fault
+from ..wire import rpc
+from ..wire.codes import DEADLINE_EXCEEDED, INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY
+
+__all__ = ["AskedClient", "Say"]
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[bytes], None]
+"""Where a question goes: with the answer to the call that it belongs to."""
+_Waiter = asyncio.Future[rpc.Response | rpc.Error]
+_GONE = "client: it has gone, and cannot be asked"
+_REJECTED = -1
+"""What clients say when a person has refused (client/sampling.mdx, error handling)."""
+
+
+class AskedClient:
+    """The questions open at one client."""
+
+    __slots__ = ("_gone", "_peer", "_revision")
+
+    def __init__(self, revision: str) -> None:
+        self._revision, self._gone = revision, False
+        self._peer: Peer[_Waiter] | None = None
+        """Most clients are never asked anything, and their sessions are many."""
+
+    @property
+    def waiting(self) -> int:
+        return 0 if self._peer is None else self._peer.waiting
+
+    async def ask(self, questions: Mapping[str, JSON], say: Say, within_s: float) -> JSON:
+        """The answer to each. Raises Unanswered: before anything is sent, where one cannot be put."""
+        if self._gone:
+            raise _unanswered(INTERNAL_ERROR, _GONE)
+        older = {key: self._older(question) for key, question in questions.items()}
+        asking = [asyncio.ensure_future(self._ask(question, say, within_s)) for question in older.values()]
+        try:
+            said = await asyncio.gather(*asking)
+        finally:
+            for one in asking:
+                one.cancel()
+            await asyncio.wait(asking)
+        return {key: _checked(questions[key], key, answer) for key, answer in zip(older, said, strict=True)}
+
+    def answered(self, answer: rpc.Response | rpc.Error) -> None:
+        """A frame that answers something."""
+        found = self._peer.match(answer) if self._peer is not None else None
+        if not isinstance(found, Answered):
+            logger.info("a client answered what nobody asks (id %s)", str(answer.id)[:40])
+        elif not found.waiter.done():
+            found.waiter.set_result(answer)
+
+    def close(self) -> None:
+        """The client has gone: nobody will answer."""
+        self._gone = True
+        for waiter in self._peer.drop_all() if self._peer is not None else ():
+            if not waiter.done():
+                waiter.set_exception(_unanswered(INTERNAL_ERROR, _GONE))
+
+    def _older(self, question: JSON) -> JSON:
+        older = differences.strip_question(question, self._revision)
+        if isinstance(older, str):
+            said = f"client: this call has to ask for {older}, which revision {self._revision} cannot"
+            raise Unanswered(Refused(MISSING_CAPABILITY, said))
+        if older["params"].get("mode") == "url":
+            # Gone again with 2026-07-28; here a client may be told later that it was completed.
+            return {**older, "params": {**older["params"], "elicitationId": secrets.token_urlsafe(16)}}
+        return older
+
+    async def _ask(self, question: JSON, say: Say, within_s: float) -> dict[str, Any]:
+        method: str = question["method"]
+        if self._peer is None:
+            self._peer = Peer()
+        waiter: asyncio.Future[rpc.Response | rpc.Error] = asyncio.get_running_loop().create_future()
+        id_, frame = self._peer.ask(waiter, lambda id_: rpc.write_request(id_, method, question["params"]))
+        say(frame)
+        try:
+            async with asyncio.timeout(within_s):
+                answer = await waiter
+        except TimeoutError:
+            reason = f"client: no answer to {method} within {within_s:g} s"
+            raise _unanswered(DEADLINE_EXCEEDED, reason) from None
+        finally:
+            if self._peer.forget(id_):
+                say(
+                    rpc.write_notification(
+                        "notifications/cancelled", {"requestId": id_, "reason": "not needed any more"}
+                    )
+                )
+        if isinstance(answer, rpc.Response):
+            return answer.result
+        if method == ELICIT and answer.code == _REJECTED:
+            return {"action": "cancel"}
+        raise _unanswered(INTERNAL_ERROR, f"client: answered {method} with an error: {answer.message} ({answer.code})")
+
+
+def _checked(question: JSON, key: str, answer: JSON) -> JSON:
+    fault = answer_fault(question, answer)
+    if fault is not None:
+        raise _unanswered(INVALID_PARAMS, f"client: the answer to {key!r} {fault}")
+    return answer
+
+
+def _unanswered(code: int, reason: str) -> Unanswered:
+    return Unanswered(Failed(code, reason, "yes"))
