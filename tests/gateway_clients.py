@@ -169,8 +169,9 @@ class HttpClient:
         self._token = gateway.token
         self._ids = itertools.count(1)
 
-    async def greet(self, revision: str = OLDER) -> Message:
-        hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    async def greet(self, revision: str = OLDER, capabilities: Message | None = None) -> Message:
+        about = {"name": "test", "version": "1"}
+        hello = {"protocolVersion": revision, "capabilities": capabilities or {}, "clientInfo": about}
         await self.line.send("POST", head(self._token), json.dumps(request("initialize", hello)).encode(), self.path)
         answer = await self.line.answer()
         self.session = answer.headers["mcp-session-id"]
@@ -267,9 +268,10 @@ class TwoWay:
                     return self.heard.pop(at)
             self.heard.append(await self.hear())
 
-    async def greet(self, revision: str = OLDER) -> Message:
+    async def greet(self, revision: str = OLDER, capabilities: Message | None = None) -> Message:
         self._modern = False
-        hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        about = {"name": "test", "version": "1"}
+        hello = {"protocolVersion": revision, "capabilities": capabilities or {}, "clientInfo": about}
         answer = await self.ask("initialize", hello)
         await self.note("notifications/initialized")
         return answer["result"]

@@ -4,7 +4,8 @@ Spec: specification/2026-07-28/client/elicitation.mdx (requested schema).
 """
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, cast
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -70,7 +71,11 @@ def _made(form: Any) -> Form[Any]:
     definitions: Mapping[str, JSON] = schema.pop("$defs", {})
     if not is_object(schema.get("properties")):
         raise TypeError(f"{name} cannot be asked for: take a dataclass, a msgspec.Struct or a TypedDict with fields")
-    fields = {one: _flat(field, definitions) for one, field in schema["properties"].items()}
+    hints = get_type_hints(form, include_extras=True)
+    fields = {
+        one: _in_order(_flat(field, definitions), _written(hints.get(one)))
+        for one, field in schema["properties"].items()
+    }
     required: list[str] = schema.get("required", [])
     made: JSON = {"type": "object", "properties": fields}
     return Form(_checked({**made, "required": required} if required else made, name), hint.type)
@@ -106,6 +111,23 @@ def _flat(field: JSON, definitions: Mapping[str, JSON]) -> JSON:
         made["enum"] = [value for value in made["enum"] if value is not None]
         made.setdefault("type", "string")
     return made
+
+
+def _written(hint: Any) -> list[Any]:
+    """The choices in a hint, as its author has put them: msgspec sorts them, and people read them in order."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return [member.value for member in hint]
+    return [value for arg in get_args(hint) for value in _written(arg)]
+
+
+def _in_order(field: JSON, written: list[Any]) -> JSON:
+    if is_object(items := field.get("items")):
+        return {**field, "items": _in_order(items, written)}
+    if "enum" not in field:
+        return field
+    return {**field, "enum": sorted(field["enum"], key=lambda value: written.index(value) if value in written else 0)}
 
 
 def _item(item: JSON) -> JSON:
