@@ -1,9 +1,11 @@
 // What every Node client here is asked, and the one JSON document it answers with. The client itself differs.
 //
 //   client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
+//          [--answers '{"elicitation/create": ..., "sampling/createMessage": ..., "roots/list": ...}']
 //
 // A call is of a tool unless it has a `method`: `resources/read` (`uri`), `prompts/get` (`name`, `arguments`) or
 // `completion/complete` (`ref`, `argument`, `context`). With `progress`, what a tool tells of its progress is listed.
+// What it has answers for it declares, and `asked` lists what it was asked.
 // `--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
 import { parseArgs } from "node:util";
 
@@ -16,11 +18,12 @@ const LISTS = [
 
 function asked(argv) {
   const at = argv.indexOf("--stdio");
-  const options = { url: { type: "string" }, token: { type: "string" }, calls: { type: "string" }, mode: { type: "string" } };
+  const options = { url: { type: "string" }, token: { type: "string" }, calls: { type: "string" }, answers: { type: "string" }, mode: { type: "string" } };
   const { values } = parseArgs({ args: at < 0 ? argv : argv.slice(0, at), options });
   const command = at < 0 ? [] : argv.slice(at + 1);
   if ((values.url === undefined) === (command.length === 0)) throw new Error("one of --url and --stdio");
-  return { url: values.url, token: values.token, mode: values.mode, command, calls: JSON.parse(values.calls ?? "[]") };
+  const { calls = "[]", answers = "{}" } = values;
+  return { url: values.url, token: values.token, mode: values.mode, command, calls: JSON.parse(calls), answers: JSON.parse(answers) };
 }
 
 function fault(error) {
@@ -81,16 +84,32 @@ async function everything(client, calls, said, during) {
   }
 }
 
-/** `make(mode)` gives a client; `http(url, headers)` and `stdio(parameters)` give its transports; `version` its revision;
+const DECLARED = {
+  "elicitation/create": { elicitation: { form: {}, url: {} } },
+  "sampling/createMessage": { sampling: { tools: {} } },
+  "roots/list": { roots: {} },
+};
+
+function declared(answers) {
+  return Object.assign({}, ...Object.keys(answers).map((method) => DECLARED[method]));
+}
+
+/** `make(mode, capabilities)` gives a client; `on(client, method, handler)` lets it answer; `http(url, headers)` and `stdio(parameters)` give its transports; `version` its revision;
  * `during(options)` is what follows the parameters of a tool call. */
-export async function answer({ sdk, make, http, stdio, version, during = (options) => [options] }) {
+export async function answer({ sdk, make, http, stdio, version, on, during = (options) => [options] }) {
   const said = { sdk };
-  const { url, token, mode, command, calls } = asked(process.argv.slice(2));
+  const { url, token, mode, command, calls, answers } = asked(process.argv.slice(2));
   const transport =
     url === undefined
       ? stdio({ command: command[0], args: command.slice(1), env: { ...process.env }, stderr: "inherit" })
       : http(new URL(url), token === undefined ? {} : { Authorization: `Bearer ${token}` });
-  const client = make(mode);
+  const client = make(mode, declared(answers));
+  for (const [method, result] of Object.entries(answers)) {
+    on(client, method, ({ params }) => {
+      (said.asked ??= []).push({ method, params });
+      return result;
+    });
+  }
   try {
     await client.connect(transport);
     said.protocolVersion = version(client, transport);

@@ -1,10 +1,11 @@
 """What every Python client here is asked, and the one JSON document it answers with. The client itself differs.
 
     client --url URL [--token T] | --stdio COMMAND...   [--calls '[{"name": ..., "arguments": ...}]'] [--mode MODE]
+           [--answers '{"elicitation/create": ..., "sampling/createMessage": ..., "roots/list": ...}']
 
 A call is of a tool unless it has a `method`: `resources/read` (`uri`), `prompts/get` (`name`, `arguments`) or
 `completion/complete` (`ref`, `argument`, `context`). With `progress`, what a tool tells of its progress is listed.
-`--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
+What it has answers for it declares, and `asked` lists what it was asked. `--stdio` takes the rest of the line. Exit 0: connected, whatever was answered; 1: not connected, `error` says why.
 Runs in either of the two environments, so it imports nothing but the standard library.
 """
 
@@ -32,6 +33,7 @@ def asked(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--url")
     parser.add_argument("--token")
     parser.add_argument("--calls", type=json.loads, default=[])
+    parser.add_argument("--answers", type=json.loads, default={})
     parser.add_argument("--mode", default="auto")
     parser.add_argument("--stdio", dest="command", nargs=argparse.REMAINDER, default=[])
     found = parser.parse_args(argv)
@@ -59,6 +61,27 @@ def fault(error: BaseException) -> dict[str, Any]:
         "status": status,
     }
     return {key: value for key, value in told.items() if value is not None}
+
+
+CALLBACKS = {
+    "elicitation/create": "elicitation_callback",
+    "sampling/createMessage": "sampling_callback",
+    "roots/list": "list_roots_callback",
+}
+
+
+def answering(line: argparse.Namespace, said: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """The callbacks of a client that answers as it was told. `results`: the SDK's type of result for each method."""
+
+    def callback(method: str, result: Any) -> Any:
+        async def answer(_context: Any, params: Any = None) -> Any:
+            told = {} if params is None else plain(params)
+            said.setdefault("asked", []).append({"method": method, "params": told})
+            return results[method].model_validate(result)
+
+        return answer
+
+    return {CALLBACKS[method]: callback(method, result) for method, result in line.answers.items()}
 
 
 async def listed(client: Any, method: str, key: str, page_by: Callable[[str | None], dict[str, Any]]) -> list[Any]:

@@ -6,11 +6,17 @@ import os
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from asked import answer, everything, plain
+from asked import answer, answering, everything, plain
 from mcp import ClientSession, StdioServerParameters, stdio_client, types
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.types import PaginatedRequestParams, PromptReference, ResourceTemplateReference
+
+RESULTS: dict[str, Any] = {
+    "elicitation/create": types.ElicitResult,
+    "sampling/createMessage": types.CreateMessageResult,
+    "roots/list": types.ListRootsResult,
+}
 
 
 def refer(ref: dict[str, Any]) -> PromptReference | ResourceTemplateReference:
@@ -34,7 +40,8 @@ async def _talk(transport: AbstractAsyncContextManager[Any], line: argparse.Name
     if line.mode != "auto":
         # The SDK asks for the newest revision it knows and accepts any; there is no other way to make it older.
         types.LATEST_PROTOCOL_VERSION = line.mode
-    async with transport as (read, write, *_), ClientSession(read, write) as session:
+    callbacks = answering(line, said, RESULTS)
+    async with transport as (read, write, *_), ClientSession(read, write, **callbacks) as session:
         greeting = plain(await session.initialize())
         said.update({key: greeting.get(key) for key in ("protocolVersion", "serverInfo", "instructions")})
         said["capabilities"] = greeting["capabilities"]

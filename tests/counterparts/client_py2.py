@@ -7,12 +7,18 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from asked import answer, everything, plain
+from asked import answer, answering, everything, plain
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
-from mcp.types import PromptReference, ResourceTemplateReference
+from mcp.types import CreateMessageResult, ElicitResult, ListRootsResult, PromptReference, ResourceTemplateReference
+
+RESULTS: dict[str, Any] = {
+    "elicitation/create": ElicitResult,
+    "sampling/createMessage": CreateMessageResult,
+    "roots/list": ListRootsResult,
+}
 
 
 def refer(ref: dict[str, Any]) -> PromptReference | ResourceTemplateReference:
@@ -30,7 +36,7 @@ async def talk(line: argparse.Namespace, said: dict[str, Any]) -> None:
             else:
                 http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
                 server = streamable_http_client(line.url, http_client=http)
-        client = await stack.enter_async_context(Client(server, mode=line.mode))
+        client = await stack.enter_async_context(Client(server, mode=line.mode, **answering(line, said, RESULTS)))
         said["protocolVersion"] = client.protocol_version
         said["serverInfo"] = client.server_info and plain(client.server_info)
         said["instructions"] = client.instructions

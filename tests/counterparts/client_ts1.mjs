@@ -3,6 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { answer } from "./asked.mjs";
 
 // This SDK keeps the agreed revision to itself, unless the transport wants to know.
@@ -19,9 +20,16 @@ class Stdio extends StdioClientTransport {
   }
 }
 
+const SCHEMAS = {
+  "elicitation/create": ElicitRequestSchema,
+  "sampling/createMessage": CreateMessageRequestSchema,
+  "roots/list": ListRootsRequestSchema,
+};
+
 await answer({
   sdk: "@modelcontextprotocol/sdk",
-  make: () => new Client({ name: "counterpart-ts1", version: "1" }),
+  make: (_mode, capabilities) => new Client({ name: "counterpart-ts1", version: "1" }, { capabilities }),
+  on: (client, method, handler) => client.setRequestHandler(SCHEMAS[method], handler),
   http: (url, headers) => new (url.pathname.endsWith("/sse") ? Sse : StreamableHTTPClientTransport)(url, { requestInit: { headers } }),
   stdio: (parameters) => new Stdio(parameters),
   version: (_client, transport) => transport.protocolVersion,

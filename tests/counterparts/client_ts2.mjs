@@ -8,8 +8,9 @@ const named = (mode) => (mode === "auto" || mode === "legacy" ? mode : { pin: mo
 
 await answer({
   sdk: "@modelcontextprotocol/client",
-  make: (mode = "auto") =>
-    new Client({ name: "counterpart-ts2", version: "1" }, { versionNegotiation: { mode: named(mode) } }),
+  make: (mode = "auto", capabilities = {}) =>
+    new Client({ name: "counterpart-ts2", version: "1" }, { capabilities, versionNegotiation: { mode: named(mode) } }),
+  on: (client, method, handler) => client.setRequestHandler(method, handler),
   http: (url, headers) => new (url.pathname.endsWith("/sse") ? SSEClientTransport : StreamableHTTPClientTransport)(url, { requestInit: { headers } }),
   stdio: (parameters) => new StdioClientTransport(parameters),
   version: (client) => client.getNegotiatedProtocolVersion(),

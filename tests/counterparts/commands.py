@@ -144,9 +144,15 @@ def asking(
     stdio: Sequence[str] = (),
     calls: Sequence[Mapping[str, Any]] = (),
     mode: str | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """The line of a client that asks a URL, or a command it starts itself, for everything and then makes `calls`."""
+    """The line of a client that asks a URL, or a command it starts itself, for everything and then makes `calls`.
+
+    `answers`: what it says when it is asked, by method; only that it declares.
+    """
     line = [*client, "--calls", json.dumps(list(calls))]
+    if answers:
+        line += ["--answers", json.dumps(answers)]
     if mode is not None:
         line += ["--mode", mode]
     if url is not None:

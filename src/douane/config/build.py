@@ -19,6 +19,7 @@ from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
 from ..auth.first_token import TokenUnusable, first_token
+from ..auth.seal import Seal, SealKeysUnusable, seal_keys
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
@@ -127,7 +128,7 @@ async def start(
         return await _start(loaded, paths, env, ledger)
     except policy.PolicyError as exc:
         raise CannotStart(f"the policy cannot be used: {exc}") from exc
-    except (TokenUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
+    except (TokenUnusable, SealKeysUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
         raise CannotStart(str(exc)) from exc
     except (StoreFailed, AuditError) as exc:
         raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
@@ -151,6 +152,7 @@ async def _start(
     consents(paths.consents, loaded.path)
     loop = asyncio.get_running_loop()
     token, made = first_token(paths.token)
+    seal = Seal(seal_keys(paths.keys / "seal.keys"))
     rules = _policies(config, paths, loaded.path.parent, loop.time)
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
@@ -161,7 +163,7 @@ async def _start(
             name: _upstream(name, upstream, loaded, paths, catalog, starts, clients)
             for name, upstream in config.upstreams.items()
         }
-        gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time))
+        gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time), seal)
         say(paths, loaded.path, config)
         running = await _open_doors(config, paths, gateway, clients)
     except BaseException:
@@ -178,6 +180,7 @@ def _gateway(
     upstreams: Mapping[str, Upstream],
     rules: policy.PolicyFiles,
     admit: Callable[[Request], Principal],
+    seal: Seal,
 ) -> Gateway:
     clock = asyncio.get_running_loop().time
     marks = Marks(
@@ -221,6 +224,7 @@ def _gateway(
             sse=config.listen.sse,
             limits=_frame_limits(config),
         ),
+        seal=seal,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..audit.log import AuditLog
+from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
 from ..protocol.call import Principal
 from ..sdk.http_door import Admit
@@ -41,7 +42,9 @@ class Gateway:
         sees_originals: Callable[[Principal], bool],
         observers: Sequence[Observer] = (),
         settings: Settings,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal`: of what callers keep for us between the rounds of a call."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
         self._admit = admit
         self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
@@ -49,7 +52,7 @@ class Gateway:
 
         def front(shown: Shown, below: bytes = b"") -> Front:
             end = Router(View(shown.lists, sees_originals=sees_originals), ends)
-            return Front(shown, end, admit, settings, below=below, settled=self._settle, observers=observers)
+            return Front(shown, end, admit, settings, below=below, settled=self._settle, observers=observers, seal=seal)
 
         self.whole = front(whole)
         self.servers = {name: front(shown, b"/mcp/" + name.encode()) for name, shown in servers.items()}

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from .. import __version__
+from ..auth.seal import Seal
 from ..flow.chain import Chain, Handler, Interceptor, Observer
 from ..protocol.call import Principal
 from ..registry.catalog import Lists
@@ -64,11 +65,12 @@ class Front:
         below: bytes,
         settled: Callable[[], Awaitable[None]],
         observers: Sequence[Observer],
+        seal: Seal | None,
     ) -> None:
-        """`below`: the path under which HTTP+SSE is served."""
+        """`below`: the path under which HTTP+SSE is served, and this endpoint's own in what is sealed."""
         self.shown = shown
         self.chain = Chain(shown.interceptors, end, observers=observers)
-        self.listener = Listener(self.chain.run, shown.lists, shown.about, settled)
+        self.listener = Listener(self.chain.run, shown.lists, shown.about, settled, seal=seal, place=below.decode())
         clock = asyncio.get_running_loop().time
         sessions = Sessions(
             shown.lists,
