@@ -134,6 +134,13 @@ ROWS = (
         "P09",
         "Sampling (with tools), elicitation (form and url), roots: legacy server-initiated, modern multi-round-trip (MRTR)",
         "planned",
+        (
+            "tests/counterparts/test_asking.py::test_every_official_client_answers_over_stdio",
+            "tests/counterparts/test_asking.py::test_every_official_client_answers_over_streamable_http",
+            "tests/counterparts/test_asking.py::test_every_official_client_answers_over_http_sse",
+            "tests/sdk/test_asking.py::test_a_model_may_want_tools",
+            "tests/sdk/test_asking.py::test_a_state_is_good_for_its_own_caller_only",
+        ),
     ),
     Row(
         "P10",
@@ -143,6 +150,7 @@ ROWS = (
             "tests/frontdoor/test_bad_frames_upstream.py::test_a_server_that_asks_back_gets_no_capability_and_the_client_no_question",
             "tests/gateway/test_crawl.py::test_a_list_it_does_not_declare_is_not_asked_for",
             "tests/frontdoor/test_bad_frames_client.py::test_an_envelope_that_is_none_is_refused_with_its_code",
+            "tests/counterparts/test_asking.py::test_a_client_that_declares_nothing_is_told_what_is_missing",
         ),
     ),
     Row(
@@ -210,6 +218,7 @@ ROWS = (
         "planned",
         (
             "tests/sdk/test_server.py::test_progress_and_logs_arrive_in_order_before_the_answer_from_threads_and_coroutines",
+            "tests/counterparts/test_asking.py::test_every_official_client_answers_over_stdio",
             "tests/sdk/test_shapes.py::test_structured_results_are_those_of_the_official_sdk_and_fit_both_schemas",
         ),
     ),

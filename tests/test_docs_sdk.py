@@ -14,7 +14,7 @@ from douane.sdk import Client
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = DOCS / "examples"
-PAGES = ("first-server", "first-client", "testing", "from-the-official-sdk")
+PAGES = ("asking", "first-server", "first-client", "testing", "from-the-official-sdk")
 BOUND_S = 30.0
 
 
@@ -119,3 +119,10 @@ async def test_the_library_does_what_its_page_says() -> None:
             "user",
             "assistant",
         ]
+
+
+async def test_the_cafe_asks_as_its_page_says() -> None:
+    async with Client(example("cafe").server) as client:
+        tools = {tool["name"]: tool for tool in await client.tools()}
+        assert tools["close"]["outputSchema"]["properties"] == {"result": {"type": "string"}}
+        assert (await client.call("poem")).text == "Roses are red."

@@ -238,6 +238,13 @@ def _a_token_for_everybody(world: World) -> None:
     world.paths.token.chmod(0o644)
 
 
+def _keys_of_seals_for_everybody(world: World) -> None:
+    keys = world.paths.keys / "seal.keys"
+    keys.parent.mkdir(parents=True)
+    keys.write_text("a2V5" * 11)
+    keys.chmod(0o644)
+
+
 @pytest.mark.parametrize(
     "obstacle",
     [
@@ -246,6 +253,7 @@ def _a_token_for_everybody(world: World) -> None:
         _a_folder_for_the_log,
         _a_log_that_is_none,
         _a_token_for_everybody,
+        _keys_of_seals_for_everybody,
     ],
 )
 async def test_a_gateway_that_cannot_keep_its_data_does_not_start(
