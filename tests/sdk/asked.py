@@ -60,6 +60,10 @@ class Line:
         self.send(id=next(self._ids), method=method, params=params)
         return await self.hear()
 
+    def params(self, tool: str, meta: Json) -> Json:
+        """Of a call of the newest revision."""
+        return {"name": tool, "arguments": {}, "_meta": {VERSION: MODERN, CAPABILITIES: self.capabilities, **meta}}
+
     async def greet(self, revision: str = OLDER) -> None:
         hello = {"protocolVersion": revision, "capabilities": self.capabilities, "clientInfo": {"name": "c"}}
         self.send(id="hello", method="initialize", params=hello)

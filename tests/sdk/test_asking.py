@@ -10,7 +10,7 @@ import pytest
 from peers import BOUND_S, Json
 
 from douane.protocol.call import Principal
-from douane.sdk import Ask, CannotAsk, Client, Context, Elicit, ListRoots, Sample, Server, ServerError
+from douane.sdk import Ask, CannotAsk, Client, Context, Elicit, ElicitUrl, ListRoots, Sample, Server, ServerError
 
 from .asked import EVERYTHING, Line, accepted, asks_of, line, state_of, text_of
 
@@ -30,7 +30,7 @@ class World:
         self.server = Server("asks", **options)
         self.began: list[str] = []
         self.ended: list[str] = []
-        self.all_ended = asyncio.Event()
+        self.all_ended, self.enough = asyncio.Event(), asyncio.Event()
         server = self.server
 
         @server.tool()
@@ -91,12 +91,12 @@ class World:
 
         @server.tool()
         async def gives_up(ctx: Context) -> str:
-            """Asks, and does not wait."""
-            try:
-                await asyncio.wait_for(ctx.elicit("Who?", Name, key="name"), 0.01)
-            except TimeoutError:
-                return "nobody"
-            return "somebody"
+            """Asks, and waits for something else."""
+            asked = asyncio.ensure_future(ctx.elicit("Who?", Name, key="name"))
+            await self.enough.wait()
+            asked.cancel()
+            self.all_ended.set()
+            return "nobody"
 
         @server.tool()
         async def falls_back(ctx: Context) -> str:
@@ -230,10 +230,13 @@ async def test_prompts_and_resources_ask_too(method: str, of: str, answers: Json
 
 
 async def test_a_function_that_waits_no_longer_has_said_its_last_when_the_answer_comes() -> None:  # T11
-    async with line(World().server) as client:
+    world = World()
+    async with line(world.server) as client:
         asked = await client.modern("gives_up")
+        world.enough.set()
+        await asyncio.wait_for(world.all_ended.wait(), BOUND_S)
         told = await client.modern("gives_up", answers={"name": accepted(name="Anna")}, state=state_of(asked))
-        assert text_of(told) in ("nobody", "somebody")
+        assert text_of(told) == "nobody"
 
 
 # --- answers that are none ---
@@ -562,3 +565,54 @@ async def test_a_client_of_ours_that_cannot_answer_is_told_what_was_needed() -> 
     async with Client(World().server) as client:
         with pytest.raises(ServerError, match=r"has not declared elicitation\.form"):
             await client.call("greet")
+
+
+async def test_what_is_said_while_nobody_listens_is_heard_by_the_retry() -> None:
+    server = Server("s")
+    alone, said = asyncio.Event(), asyncio.Event()
+
+    @server.tool()
+    async def works_on(ctx: Context) -> str:
+        """Asks, and works meanwhile."""
+        ctx.progress(1)
+        asked = asyncio.ensure_future(ctx.roots(key="roots"))
+        await alone.wait()
+        for done in range(2, 300):
+            ctx.progress(done)
+        said.set()
+        await asked
+        ctx.progress(1000)
+        return "done"
+
+    async with line(server) as client:
+        envelope = {"progressToken": "first"}
+        client.send(id=1, method="tools/call", params=client.params("works_on", envelope))
+        first = await client.hear()
+        assert (first["params"]["progressToken"], first["params"]["progress"]) == ("first", 1)
+        asked = await client.hear()
+        alone.set()
+        await asyncio.wait_for(said.wait(), BOUND_S)
+        retry = client.params("works_on", {"progressToken": "second"})
+        retry |= {"inputResponses": {"roots": ROOTS}, "requestState": state_of(asked)}
+        client.send(id=2, method="tools/call", params=retry)
+        heard = [await client.hear() for _ in range(102)]
+        assert [one["params"]["progress"] for one in heard[:-1]] == [*range(2, 102), 1000]
+        assert {one["params"]["progressToken"] for one in heard[:-1]} == {"second"}
+        assert text_of(heard[-1]) == "done"
+
+
+async def test_a_resource_that_may_ask_is_still_text() -> None:
+    server = Server("s")
+
+    @server.resource("place://text")
+    async def text(ctx: Context) -> str | Ask:
+        """Text, or a question."""
+        return "text"
+
+    async with Client(server) as client:
+        assert "mimeType" not in (await client.resources())[0]
+
+
+def test_a_page_to_visit_is_one_of_the_web() -> None:
+    with pytest.raises(ValueError, match="no page of the web"):
+        ElicitUrl("See", "javascript:alert(1)")

@@ -1,7 +1,7 @@
 """What we give away and want back as it was: sealed, so that whoever keeps it can neither read nor change it.
 
-ChaCha20-Poly1305 under a key that each process derives for itself from the newest key of a ring: nonces are a counter,
-and no two processes share one. The id of the key of the ring is in the seal, so keys can be changed while what older ones
+ChaCha20-Poly1305 under a key that each `Seal` derives for itself from the newest key of a ring, with random nonces: a
+counter would be the same in both after a fork. The id of the key of the ring is in the seal, so keys can be changed while what older ones
 sealed is still about: put the new one first, take the old one out when its last seal has expired.
 """
 
@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Sequence
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 
 __all__ = ["Broken", "Seal", "SealKeysUnusable", "seal_keys"]
@@ -45,11 +44,10 @@ class Seal:
             raise ValueError(f"a key of a seal has {KEY_BYTES} bytes; make one with os.urandom({KEY_BYTES})")
         self._ring = {_id_of(key): key for key in reversed(ring)}
         self._head = _VERSION + _id_of(ring[0]) + os.urandom(_SALT)
-        self._nonces = count()
         self._derived: dict[bytes, _Cipher] = {}
 
     def close(self, purpose: str, content: bytes) -> str:
-        nonce = next(self._nonces).to_bytes(_NONCE, "big")
+        nonce = os.urandom(_NONCE)
         closed = self._cipher(self._head).encrypt(nonce, content, self._head + purpose.encode())
         return _text(self._head + nonce + closed)
 
@@ -78,7 +76,7 @@ def _text(raw: bytes) -> str:
 
 
 class _Cipher:
-    """ChaCha20-Poly1305 under the key of one process."""
+    """ChaCha20-Poly1305 under the key of one `Seal`."""
 
     def __init__(self, key: bytes, head: bytes) -> None:
         # Where it is used: most servers never ask anything, and none pays for this at its start.

@@ -217,6 +217,7 @@ async def drive_rounds(
     ask: Callable[[Mapping[str, JSON]], Awaitable[JSON]],
     *,
     first: Outcome | None = None,
+    asker: str = "upstream",
     new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     max_rounds: int = 10,
     max_wait_s: float = 300.0,
@@ -224,7 +225,8 @@ async def drive_rounds(
 ) -> Outcome:
     """Serve a caller that knows no rounds by asking it directly and calling again.
 
-    `ask` may raise Unanswered. `first`: what the call has come to already. Each further round is a call of its own. One
+    `ask` may raise Unanswered. `first`: what the call has come to already. `asker`: who is at fault when it never
+    stops. Each further round is a call of its own. One
     that asks nothing means "come back": it waits, from 50 ms doubling to 5 s, and counts against `max_wait_s` rather
     than `max_rounds`.
     """
@@ -236,10 +238,10 @@ async def drive_rounds(
             abandon, answers = outcome.abandon, _NO_ANSWERS
             if outcome.asks:
                 if call.round - begun.round >= max_rounds:
-                    return Failed(INTERNAL_ERROR, f"upstream: still asking after {max_rounds} rounds", "yes")
+                    return Failed(INTERNAL_ERROR, f"{asker}: still asking after {max_rounds} rounds", "yes")
                 answers, pause_s = await ask(outcome.asks), 0.05
             elif waited_s + pause_s > max_wait_s:
-                return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {max_wait_s:g} s", "unknown")
+                return Failed(DEADLINE_EXCEEDED, f"{asker}: no answer within {max_wait_s:g} s", "unknown")
             else:
                 await pause(pause_s)
                 waited_s, pause_s = waited_s + pause_s, min(pause_s * 2, 5.0)

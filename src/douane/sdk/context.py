@@ -9,7 +9,7 @@ from ..flow.chain import Emit
 from ..flow.rounds import AnswerFault
 from ..protocol.call import Call, Event, Principal
 from ..protocol.questions import said_missing, undeclared
-from .asking import Asking
+from .inquiry import Inquiry
 from .questions import (
     Action,
     CannotAsk,
@@ -30,6 +30,7 @@ __all__ = ["ASKED", "Context", "Level"]
 
 T = TypeVar("T")
 
+_MAX_UNHEARD = 100
 ASKED = "asked:"
 """Before the state of a function that returns `Ask`."""
 
@@ -43,15 +44,17 @@ class Context:
     has ended.
     """
 
-    __slots__ = ("_asking", "_call", "_emit", "_ended", "_last", "_loop", "_thread", "_threads", "state")
+    __slots__ = ("_call", "_emit", "_ended", "_inquiry", "_last", "_loop", "_thread", "_threads", "_unheard", "state")
 
-    def __init__(self, call: Call, emit: Emit, asking: Asking | None, threads: Threads, state: Any) -> None:
-        """`asking`: where its questions go, if it may ask."""
-        self._call, self._emit, self._asking, self._threads = call, emit, asking, threads
+    def __init__(self, call: Call, emit: Emit, inquiry: Inquiry | None, threads: Threads, state: Any) -> None:
+        """`inquiry`: where its questions go, if it may ask."""
+        self._call, self._emit, self._inquiry, self._threads = call, emit, inquiry, threads
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
-        if asking is not None:
-            asking.on_continued.append(self._continue)
+        if inquiry is not None:
+            inquiry.teller = self
         self._ended = False
+        self._unheard: list[Event] | None = None
+        """What was said while nobody listened, for the next call of the interaction."""
         self._last = float("-inf")
         self.state = state
         """What the server's `lifespan` has opened; None without one. The same for every call."""
@@ -157,9 +160,9 @@ class Context:
         """Several at once, by their keys: the caller sees them together. Raises CannotAsk."""
         if self._ended:
             raise RuntimeError("the call has ended; nobody can be asked any more")
-        if self._asking is None:
+        if self._inquiry is None:
             raise self._nobody(questions)
-        return await self._asking.ask(questions)
+        return await self._inquiry.ask(questions)
 
     def wait(self, asked: Awaitable[T]) -> T:
         """What `asked` comes to, in a plain function: `ctx.wait(ctx.elicit(...))`.
@@ -188,7 +191,7 @@ class Context:
 
     async def _ask(self, question: Question[T], key: str | None) -> T:
         if key is None:
-            key = "" if self._asking is None else self._asking.key_for(question)
+            key = "" if self._inquiry is None else self._inquiry.key_for(question)
         return (await self.ask({key: question}))[key]
 
     def _nobody(self, questions: Mapping[str, Question[Any]]) -> Exception:
@@ -197,16 +200,22 @@ class Context:
             return RuntimeError("only tools, prompts and resources may ask")
         return CannotAsk(f"the caller has not declared {said_missing(missing)}", missing)
 
-    def _continue(self, call: Call, emit: Emit) -> None:
+    # --- for the server's own use ---
+
+    def pause(self) -> None:
+        self._unheard = []
+
+    def go_on(self, call: Call, emit: Emit) -> None:
         self._call, self._emit = call, emit
-        # Another request, with a progress of its own.
-        self._last = float("-inf")
+        unheard, self._unheard = self._unheard, None
+        for event in unheard or ():
+            self._deliver(event)
 
     def end(self) -> None:
-        """The call is over. For the server's own use."""
+        """The call is over."""
         self._ended = True
-        if self._asking is not None:
-            self._asking.close()
+        if self._inquiry is not None:
+            self._inquiry.close()
 
     def _say(self, event: Event) -> None:
         if get_ident() == self._thread:
@@ -216,8 +225,12 @@ class Context:
             _quietly(self._loop, self._deliver, event)
 
     def _deliver(self, event: Event) -> None:
-        if not self._ended:
+        if self._ended:
+            return
+        if self._unheard is None:
             self._emit(event)
+        elif len(self._unheard) < _MAX_UNHEARD:
+            self._unheard.append(event)
 
 
 async def _awaited(asked: Awaitable[T]) -> T:

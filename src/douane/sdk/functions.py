@@ -7,8 +7,9 @@ the line and the remedy. A call then costs one conversion. Spec: specification/2
 
 import inspect
 import re
+import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, cast, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -16,6 +17,7 @@ from ..wire.json import is_object
 from .context import Context
 from .docstrings import Doc, read_docstring
 from .hints import decode_foreign, default_of, encode_foreign, is_field, read_hint
+from .questions import Ask
 from .schemas import remedied, schema_of
 
 __all__ = [
@@ -96,7 +98,16 @@ def signature_of(function: Callable[..., Any], place: Place) -> Signature:
             context = name
         else:
             taken.append(_parameter(one, hint, doc, place))
-    return Signature(doc, tuple(taken), context, hints.get("return", _REQUIRED))
+    return Signature(doc, tuple(taken), context, _without_ask(hints.get("return", _REQUIRED)))
+
+
+def _without_ask(hint: Any) -> Any:
+    # Asking is no result: `-> Weather | Ask` promises a Weather.
+    if hint is Ask:
+        return _REQUIRED
+    if get_origin(hint) not in (Union, types.UnionType) or Ask not in get_args(hint):
+        return hint
+    return Union[tuple(arg for arg in get_args(hint) if arg is not Ask)]  # noqa: UP007 -- there is no `|` over a tuple
 
 
 def _parameter(one: inspect.Parameter, hint: Any, doc: Doc, place: Place) -> Parameter:

@@ -44,10 +44,11 @@ class Interactions:
     """Seals the states that leave by one door, and opens those that come back to it."""
 
     def __init__(
-        self, seal: Seal, place: str, layer: str, clock: Callable[[], float], *, within_s: float, max_rounds: int
+        self, seal: Seal, place: str, asker: str, clock: Callable[[], float], *, within_s: float, max_rounds: int
     ) -> None:
-        """`place`: what is sealed here opens nowhere else. `clock`: the wall's. `within_s`: for an answer."""
-        self._seal, self._place, self._layer, self._clock = seal, place, layer, clock
+        """`place`: what is sealed here opens nowhere else. `asker`: who is at fault when it never stops. `clock`: the
+        wall's. `within_s`: for an answer."""
+        self._seal, self._place, self._asker, self._clock = seal, place, asker, clock
         self._within_s, self._max_rounds = within_s, max_rounds
 
     def outgoing(self, call: Call, asked: InputRequired) -> Outcome:
@@ -58,7 +59,9 @@ class Interactions:
                 asked.abandon()
             return refused
         until_s = self._clock() + self._within_s
-        thread = _Thread(call.root, call.principal.identity, call.round + 1, self._digest(call), until_s, asked.state)
+        thread = _Thread(
+            call.root, call.principal.identity, call.round + bool(asked.asks), self._digest(call), until_s, asked.state
+        )
         return InputRequired(asked.asks, self._seal.close(_PURPOSE, _packed(thread)))
 
     def incoming(self, call: Call) -> Call | Refused:
@@ -81,7 +84,7 @@ class Interactions:
         if missing is not None:
             return cannot_ask(missing)
         if call.round >= self._max_rounds:
-            return Failed(INTERNAL_ERROR, f"{self._layer}: still asking after {self._max_rounds} rounds", "yes")
+            return Failed(INTERNAL_ERROR, f"{self._asker}: still asking after {self._max_rounds} rounds", "yes")
         return None
 
     def _digest(self, call: Call) -> bytes:

@@ -119,8 +119,9 @@ class Listener:
         """
         self.handler, self.offer, self.about = handler, offer, about
         self._settled, self._answer_within_s = settled, answer_within_s
+        self._asker = "upstream" if about.layer == "gateway" else about.layer
         self._interactions = Interactions(
-            seal or Seal(), place, about.layer, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
+            seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
         )
         self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
 
@@ -170,7 +171,9 @@ class Listener:
                 raise Unanswered(Refused(MISSING_CAPABILITY, _NO_STREAM))
             return await asked.ask(questions, say, self._answer_within_s)
 
-        return await drive_rounds(call, emit, self.handler, ask, first=outcome, new_id=new_id, max_rounds=_MAX_ROUNDS)
+        return await drive_rounds(
+            call, emit, self.handler, ask, first=outcome, asker=self._asker, new_id=new_id, max_rounds=_MAX_ROUNDS
+        )
 
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""

@@ -79,11 +79,16 @@ class Elicit(Generic[T]):
 
 
 class ElicitUrl:
-    """A page for a person to visit, for what must not pass through the client: a login, a payment, a secret."""
+    """A page for a person to visit, for what must not pass through the client: a login, a payment, a secret.
+
+    Raises ValueError for what is no page of the web.
+    """
 
     kind = "elicit_url"
 
     def __init__(self, message: str, url: str) -> None:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError(f"{url!r} is no page of the web; give a URL with https://")
         self.request: JSON = {"method": ELICIT, "params": {"mode": "url", "message": message, "url": url}}
 
     def read(self, answer: Any) -> Action:

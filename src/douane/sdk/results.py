@@ -15,7 +15,6 @@ from ..wire import json
 from .content import CONTENT_TYPES, Result, as_content
 from .functions import Place
 from .hints import decode_foreign, encode_foreign, read_hint
-from .questions import Ask
 from .schemas import remedied, schema_of
 
 __all__ = ["ResultFault", "Results"]
@@ -38,7 +37,6 @@ class Results:
         self._type: Any = None
         self._wrap = False
         self._exact: type | None = None
-        hint = _without_ask(hint)
         if _is_plain(hint):
             return
         try:
@@ -73,15 +71,6 @@ class Results:
         except msgspec.ValidationError as exc:
             raise ResultFault(f"returned what its hint does not promise: {exc}") from None
         return made
-
-
-def _without_ask(hint: Any) -> Any:
-    # Asking is no result: `-> Weather | Ask` promises a Weather.
-    if hint is Ask:
-        return inspect.Parameter.empty
-    if get_origin(hint) not in (Union, types.UnionType) or Ask not in get_args(hint):
-        return hint
-    return Union[tuple(arg for arg in get_args(hint) if arg is not Ask)]  # noqa: UP007 -- there is no `|` over a tuple
 
 
 def _is_plain(hint: Any) -> bool:

@@ -17,9 +17,9 @@ from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..protocol.questions import undeclared
 from ..wire import json
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
-from .asking import Asking
 from .context import ASKED, Context
 from .functions import ArgumentFault
+from .inquiry import Inquiry
 from .interaction import cannot_ask
 from .listener import Changed
 from .questions import Ask, CannotAsk
@@ -32,7 +32,7 @@ __all__ = ["ToolError", "Toolbox"]
 logger = logging.getLogger(__name__)
 
 _NO_ARGUMENTS: JSON = {}
-_Serve = Callable[[Call, Emit, Asking | None], Coroutine[Any, Any, Outcome]]
+_Serve = Callable[[Call, Emit, Inquiry | None], Coroutine[Any, Any, Outcome]]
 
 
 class ToolError(Exception):
@@ -113,9 +113,9 @@ class Toolbox:
             return self.parking.begin(call, emit)
         return serve(call, emit, None)
 
-    async def _begin(self, call: Call, emit: Emit) -> Asking:
+    async def _begin(self, call: Call, emit: Emit) -> Inquiry:
         serve = self._serves[call.method]
-        return Asking(lambda asking: serve(call, emit, asking), call)
+        return Inquiry(lambda inquiry: serve(call, emit, inquiry), call)
 
     def _may_ask(self, call: Call) -> bool:
         match call.method:
@@ -127,7 +127,7 @@ class Toolbox:
                 found = self._find_resource(call.target or "")[0]
         return found is not None and found.function.takes_context
 
-    async def _call_tool(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
+    async def _call_tool(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
         tool = self.tools.get(call.target or "")
         if tool is None:
             return Refused(INVALID_PARAMS, f"client: there is no tool {call.target!r} here; tools/list has them all")
@@ -137,7 +137,7 @@ class Toolbox:
             # For the model, which can do better (SEP-1303), and not for the protocol.
             return _tool_error(f"client: {exc}")
         try:
-            value = await self._run(tool.function, arguments, call, emit, asking)
+            value = await self._run(tool.function, arguments, call, emit, inquiry)
             if isinstance(value, Ask):
                 return _asked(value, call)
             result = tool.results.write(value)
@@ -150,13 +150,13 @@ class Toolbox:
             return _tool_error(f"server: {tool.function.place.what} failed; its log says why (call {call.id})")
         return Complete(result)
 
-    async def _read_resource(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
+    async def _read_resource(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
         uri = call.target or ""
         resource, values = self._find_resource(uri)
         if resource is None:
             return Refused(INVALID_PARAMS, f"client: there is no resource {uri!r} here", {"uri": uri})
         try:
-            value = await self._run(resource.function, resource.read(values), call, emit, asking)
+            value = await self._run(resource.function, resource.read(values), call, emit, inquiry)
             if isinstance(value, Ask):
                 return _asked(value, call)
             contents = resource.write(uri, value)
@@ -180,13 +180,13 @@ class Toolbox:
                 return resource, values
         return None, {}
 
-    async def _get_prompt(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
+    async def _get_prompt(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
         prompt = self.prompts.get(call.target or "")
         if prompt is None:
             return Refused(INVALID_PARAMS, f"client: there is no prompt {call.target!r} here")
         try:
             arguments = prompt.read(call.params.get("arguments", _NO_ARGUMENTS))
-            value = await self._run(prompt.function, arguments, call, emit, asking)
+            value = await self._run(prompt.function, arguments, call, emit, inquiry)
             return _asked(value, call) if isinstance(value, Ask) else Complete(prompt.write(value))
         except (CannotAsk, AnswerFault) as exc:
             return _unasked(exc)
@@ -197,7 +197,7 @@ class Toolbox:
         except Exception as exc:
             return _failed(exc, prompt.function, call)
 
-    async def _complete(self, call: Call, emit: Emit, asking: Asking | None) -> Outcome:
+    async def _complete(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
         asked = _read_completion(call)
         if isinstance(asked, str):
             return Refused(INVALID_PARAMS, f"client: {asked}")
@@ -210,22 +210,22 @@ class Toolbox:
             return Complete({"completion": {"values": []}})
         try:
             arguments = completion.read(value, others)
-            return Complete(completion.write(await self._run(completion.function, arguments, call, emit, asking)))
+            return Complete(completion.write(await self._run(completion.function, arguments, call, emit, inquiry)))
         except Exception as exc:
             return _failed(exc, completion.function, call)
 
     def _run(
-        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, asking: Asking | None
+        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, inquiry: Inquiry | None
     ) -> Awaitable[Any]:
         # Most functions want no context, and are not made to wait for one.
         if function.takes_context:
-            return self._run_told(function, arguments, call, emit, asking)
+            return self._run_told(function, arguments, call, emit, inquiry)
         return function(arguments, None, self._threads)
 
     async def _run_told(
-        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, asking: Asking | None
+        self, function: Function, arguments: dict[str, Any], call: Call, emit: Emit, inquiry: Inquiry | None
     ) -> Any:
-        context = Context(call, emit, asking, self._threads, self.state)
+        context = Context(call, emit, inquiry, self._threads, self.state)
         try:
             return await function(arguments, context, self._threads)
         finally:

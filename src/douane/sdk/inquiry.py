@@ -6,7 +6,7 @@ it is that call the function serves.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,14 +17,25 @@ from ..protocol.outcome import InputRequired, Outcome
 from ..protocol.questions import said_missing, undeclared
 from .questions import CannotAsk, Question
 
-__all__ = ["Asking", "Continued"]
+__all__ = ["Inquiry"]
 
 _LAST_WORDS_S = 5.0
 """For what a function does when it is cancelled."""
 
-Continued = Callable[[Call, Emit], None]
-"""Told that another call goes on with the interaction."""
-Work = Callable[["Asking"], Coroutine[Any, Any, Outcome]]
+
+class Teller(Protocol):
+    """What the function speaks with."""
+
+    def pause(self) -> None:
+        """Its call is answered with questions: nobody listens until the next."""
+        ...
+
+    def go_on(self, call: Call, emit: Emit) -> None:
+        """It serves `call` now."""
+        ...
+
+
+Work = Callable[["Inquiry"], Coroutine[Any, Any, Outcome]]
 
 
 class _Open(msgspec.Struct, eq=False):
@@ -32,7 +43,7 @@ class _Open(msgspec.Struct, eq=False):
     answer: "asyncio.Future[Any]"
 
 
-class Asking:
+class Inquiry:
     """An `Exchange` over one running function."""
 
     def __init__(self, work: "Work", call: Call) -> None:
@@ -44,7 +55,7 @@ class Asking:
         self._unsaid = False
         self._asked = 0
         self._news: asyncio.Future[None] | None = None
-        self.on_continued: list[Continued] = []
+        self.teller: Teller | None = None
         self._task = self._loop.create_task(work(self))
         self._task.add_done_callback(lambda _: self._tell())
 
@@ -90,6 +101,8 @@ class Asking:
     async def next(self) -> Outcome:
         while not self._task.done():
             if self._open and not self._unsaid:
+                if self.teller is not None:
+                    self.teller.pause()
                 return InputRequired({key: one.question.request for key, one in self._open.items()})
             self._news = self._loop.create_future()
             await self._news
@@ -99,8 +112,8 @@ class Asking:
     async def answer(self, call: Call, emit: Emit) -> None:
         read = {key: self._read(key, one, call.answers) for key, one in self._open.items() if key in call.answers}
         self._call = call
-        for tell in self.on_continued:
-            tell(call, emit)
+        if self.teller is not None:
+            self.teller.go_on(call, emit)
         for key, value in read.items():
             one = self._open.pop(key)
             if not one.answer.done():
