@@ -8,6 +8,7 @@ from typing import Any
 from ..audit.log import AuditLog
 from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
+from ..interceptors import record
 from ..protocol.call import Principal
 from ..sdk.http_door import Admit
 from ..sdk.line_door import LineDoor
@@ -52,7 +53,17 @@ class Gateway:
 
         def front(shown: Shown, below: bytes = b"") -> Front:
             end = Router(View(shown.lists, sees_originals=sees_originals), ends)
-            return Front(shown, end, admit, settings, below=below, settled=self._settle, observers=observers, seal=seal)
+            return Front(
+                shown,
+                end,
+                admit,
+                settings,
+                below=below,
+                settled=self._settle,
+                observers=observers,
+                seal=seal,
+                on_refused=record.refusals(log),
+            )
 
         self.whole = front(whole)
         self.servers = {name: front(shown, b"/mcp/" + name.encode()) for name, shown in servers.items()}

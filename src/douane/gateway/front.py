@@ -12,7 +12,8 @@ import msgspec
 from .. import __version__
 from ..auth.seal import Seal
 from ..flow.chain import Chain, Handler, Interceptor, Observer
-from ..protocol.call import Principal
+from ..protocol.call import Call, Principal
+from ..protocol.outcome import Refused
 from ..registry.catalog import Lists
 from ..sdk.client_sessions import Sessions
 from ..sdk.http_door import Admit, HttpDoor, Turned
@@ -66,11 +67,14 @@ class Front:
         settled: Callable[[], Awaitable[None]],
         observers: Sequence[Observer],
         seal: Seal | None,
+        on_refused: Callable[[Call, Refused], None],
     ) -> None:
         """`below`: the path under which HTTP+SSE is served, and this endpoint's own in what is sealed."""
         self.shown = shown
         self.chain = Chain(shown.interceptors, end, observers=observers)
-        self.listener = Listener(self.chain.run, shown.lists, shown.about, settled, seal=seal, place=below.decode())
+        self.listener = Listener(
+            self.chain.run, shown.lists, shown.about, settled, seal=seal, place=below.decode(), on_refused=on_refused
+        )
         clock = asyncio.get_running_loop().time
         sessions = Sessions(
             shown.lists,

@@ -5,7 +5,7 @@ withheld, and the caller is told that the call ran. Written from the trail that 
 """
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import cast
 
@@ -19,7 +19,7 @@ from ..protocol.outcome import Complete, Failed, Outcome, Refused
 from ..wire import json
 from ..wire.codes import AUDIT_UNAVAILABLE, CANCELLED
 
-__all__ = ["make"]
+__all__ = ["make", "refusals"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,18 @@ def make(log: AuditLog, *, keep_results: bool) -> Gate:
             logger.error("call %s was cancelled and cannot be recorded: %s", trail.call.id, exc)
 
     return Gate("record", Stage.RECORD, close=close, cut=cut)
+
+
+def refusals(log: AuditLog) -> Callable[[Call, Refused], None]:
+    """Records calls that their door has refused, which no chain has seen. Nothing waits for it: nothing was sent."""
+
+    def refused(call: Call, refusal: Refused) -> None:
+        try:
+            log.enqueue(_leaf(log, Trail(call), refusal))
+        except AuditError as exc:
+            logger.error("call %s was refused and cannot be recorded: %s", call.id, exc)
+
+    return refused
 
 
 async def _written(written: Awaitable[int], outcome: Outcome, trail: Trail) -> Outcome:

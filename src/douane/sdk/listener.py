@@ -113,12 +113,15 @@ class Listener:
         seal: Seal | None = None,
         place: str = "",
         answer_within_s: float = ANSWER_WITHIN_S,
+        on_refused: Callable[[Call, Refused], None] | None = None,
     ) -> None:
         """`settled` is waited for before anybody is answered, until `ready`. `seal`: of what callers keep for us between
-        rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal.
+        rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal. `on_refused` is told
+        of calls that never get to the handler, since they bring a state that is not theirs.
         """
         self.handler, self.offer, self.about = handler, offer, about
         self._settled, self._answer_within_s = settled, answer_within_s
+        self._on_refused = on_refused
         self._asker = "upstream" if about.layer == "gateway" else about.layer
         self._interactions = Interactions(
             seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
@@ -145,7 +148,10 @@ class Listener:
 
     def resumed(self, call: Call) -> Call | Refused:
         """`call`, which brings a state, as the next of its interaction."""
-        return self._interactions.incoming(call)
+        resumed = self._interactions.incoming(call)
+        if isinstance(resumed, Refused) and self._on_refused is not None:
+            self._on_refused(call, resumed)
+        return resumed
 
     def asking(self, call: Call, asked: InputRequired) -> Outcome:
         """A question, as it may leave for a caller of the stateless era: it keeps the state for us, sealed."""
