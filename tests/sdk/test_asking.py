@@ -470,11 +470,15 @@ async def test_who_never_stops_asking_is_stopped() -> None:
 async def test_the_end_of_a_server_ends_what_waits_in_coroutines_and_in_threads() -> None:
     world = World()
     async with line(world.server) as client:
-        for _ in range(120):
-            asks_of(await client.modern("greet"))
+        others = [Line(world.server, Principal(name), EVERYTHING) for name in ("anna", "bert")]
+        for one in (client, *others):
+            for _ in range(100):
+                asks_of(await one.modern("greet"))
         asks_of(await client.modern("greet_plainly"))
-        assert len(world.server.toolbox.parking) == 121
-    assert len(world.ended) >= 120
+        assert len(world.server.toolbox.parking) == 301
+        for other in others:
+            await other.door.aclose()
+    assert len(world.ended) >= 300
     for thread in [thread for thread in threading.enumerate() if thread.name.startswith("douane-tool")]:
         thread.join(BOUND_S)
     assert "cancelled" in world.ended

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from ..flow.chain import Emit
 from ..flow.rounds import AnswerFault
 from ..protocol.call import Call, Event, Principal
-from ..protocol.questions import said_missing, undeclared
+from ..protocol.questions import undeclared
 from .inquiry import Inquiry
 from .questions import (
     Action,
@@ -196,9 +196,7 @@ class Context:
 
     def _nobody(self, questions: Mapping[str, Question[Any]]) -> Exception:
         missing = undeclared((question.request for question in questions.values()), self._call.capabilities)
-        if missing is None:
-            return RuntimeError("only tools, prompts and resources may ask")
-        return CannotAsk(f"the caller has not declared {said_missing(missing)}", missing)
+        return RuntimeError("only tools, prompts and resources may ask") if missing is None else CannotAsk(missing)
 
     # --- for the server's own use ---
 

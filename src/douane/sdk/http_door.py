@@ -190,7 +190,7 @@ class HttpDoor:
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
             answer = Answer(reply, frame.params)
-            say = answer.say if _takes_streams(request) else None
+            say = answer.say if session.greeted.capabilities and _takes_streams(request) else None
             task = self._begin_in(session, frame, said, answer, say)
             # One that is cancelled before its first step never gets to say that it was.
             task.add_done_callback(lambda _: None if reply.begun else answer.abandon())

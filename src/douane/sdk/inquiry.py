@@ -5,6 +5,7 @@ it is that call the function serves.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -14,10 +15,12 @@ from ..flow.chain import Emit
 from ..flow.rounds import AnswerFault
 from ..protocol.call import JSON, Call
 from ..protocol.outcome import InputRequired, Outcome
-from ..protocol.questions import said_missing, undeclared
+from ..protocol.questions import undeclared
 from .questions import CannotAsk, Question
 
 __all__ = ["Inquiry"]
+
+logger = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 5.0
 """For what a function does when it is cancelled."""
@@ -65,7 +68,7 @@ class Inquiry:
         """The answer to each, read. Raises CannotAsk before anything is asked."""
         missing = undeclared((question.request for question in questions.values()), self._call.capabilities)
         if missing is not None:
-            raise CannotAsk(f"the caller has not declared {said_missing(missing)}", missing)
+            raise CannotAsk(missing)
         if not self._open.keys().isdisjoint(questions):
             twice = ", ".join(sorted(self._open.keys() & questions.keys()))
             raise ValueError(f"{twice!r} is being asked already; give each question a key of its own")
@@ -73,8 +76,10 @@ class Inquiry:
         try:
             return {key: await answer for key, answer in answers.items()}
         finally:
-            for key in questions:
-                self._open.pop(key, None)
+            for key, answer in answers.items():
+                # By then another question may have taken the key.
+                if (one := self._open.get(key)) is not None and one.answer is answer:
+                    del self._open[key]
 
     def key_for(self, question: Question[Any]) -> str:
         """For an author who gives none: the same each time the function runs the same way."""
@@ -122,7 +127,9 @@ class Inquiry:
     async def abandon(self) -> None:
         self.close()
         self._task.cancel()
-        await asyncio.wait({self._task}, timeout=_LAST_WORDS_S)
+        _, left = await asyncio.wait({self._task}, timeout=_LAST_WORDS_S)
+        if left:
+            logger.warning("a function still runs %g s after it was cancelled (call %s)", _LAST_WORDS_S, self._call.id)
 
     def close(self) -> None:
         """Nothing will be answered any more: whoever waits for it is cancelled, in whatever thread."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ..flow.rounds import AnswerFault
 from ..protocol.call import JSON
-from ..protocol.questions import ELICIT, ROOTS, SAMPLE, answer_fault
+from ..protocol.questions import ELICIT, ROOTS, SAMPLE, answer_fault, said_missing
 from .content import Message, as_content
 from .forms import Form, form_of
 
@@ -29,8 +29,8 @@ class CannotAsk(Exception):
     Uncaught it ends the call, and the caller is told what it would need.
     """
 
-    def __init__(self, said: str, missing: dict[str, Any]) -> None:
-        super().__init__(said)
+    def __init__(self, missing: dict[str, Any]) -> None:
+        super().__init__(f"the caller has not declared {said_missing(missing)}")
         self.missing = missing
 
 
