@@ -314,6 +314,7 @@ ROWS = (
             "tests/cli/test_clients.py::test_servers_of_each_client_are_imported_started_and_listed",
             "tests/cli/test_clients.py::test_entries_written_for_six_clients_lead_to_the_gateway",
             "tests/cli/test_clients.py::test_what_is_written_is_read_by_the_package_that_continue_reads_it_with",
+            "tests/cli/test_clients.py::test_what_is_written_is_found_and_followed_by_a_program_that_takes_over_clients",
             "tests/cli/test_clients.py::test_an_entry_by_url_leads_there_and_the_inspector_reads_it",
             "tests/cli/test_clients.py::test_tools_are_exported_for_function_calling",
             "tests/config/test_import.py::test_what_clients_document_is_taken_over_as_it_stands_beside_it",

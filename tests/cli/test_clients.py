@@ -20,6 +20,7 @@ from counterparts.commands import (
     free_port,
     git_server,
     inspector_by_config,
+    mcporter_reader,
     time_server,
 )
 from gateway_world import BIN, BOUND_S, MARK, Gateway, World, gateway, real
@@ -277,6 +278,19 @@ async def test_what_is_written_is_read_by_the_package_that_continue_reads_it_wit
     block, *others = await asked(continue_reader(*files))
     assert [server["name"] for server in block["servers"]] == ["douane"]
     assert [list(one["servers"]) for one in others] == [["douane"]] * (len(files) - 1)
+
+
+@pytest.mark.parametrize("door", [(), ("--url", "--with-token")])
+async def test_what_is_written_is_found_and_followed_by_a_program_that_takes_over_clients(
+    tmp_path: Path, door: Any
+) -> None:
+    port, clients = free_port(), ("vscode", "windsurf", "cursor")
+    world = World(tmp_path, {"time": real("mcp-server-time")}, listen={"port": port})
+    async with running(world, "--port", str(port)):
+        for client in clients:
+            assert (await world.run("snippet", client, *door, "--write")).code == 0
+        said = await asked(mcporter_reader(*clients), env=world.env, cwd=tmp_path)
+    assert said == [{"servers": {"douane": ["time_get_current_time", "time_convert_time"]}}] * len(clients)
 
 
 async def test_an_entry_by_url_leads_there_and_the_inspector_reads_it(tmp_path: Path) -> None:

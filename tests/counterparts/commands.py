@@ -136,6 +136,12 @@ def continue_reader(*files: Path) -> list[str]:
     return [node(), str(HERE / "continue_reads.mjs"), *map(str, files)]
 
 
+def mcporter_reader(*clients: str) -> list[str]:
+    """What mcporter finds in these clients' own places, below the current folder and $HOME, asked for its tools."""
+    _there(_PACKAGES / "mcporter")
+    return [node(), str(HERE / "mcporter_reads.mjs"), *clients]
+
+
 def asking(
     client: Sequence[str],
     *,
@@ -162,7 +168,13 @@ def asking(
     return [*line, "--stdio", *stdio] if stdio else line
 
 
-async def asked(line: Sequence[str], *, env: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> Any:
+async def asked(
+    line: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout_s: float = 60.0,
+) -> Any:
     """The document a client printed, whether or not it could connect.
 
     Raises Failed when it printed none in time; it is killed then.
@@ -170,6 +182,7 @@ async def asked(line: Sequence[str], *, env: Mapping[str, str] | None = None, ti
     process = await asyncio.create_subprocess_exec(
         *line,
         env=None if env is None else dict(env),
+        cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
