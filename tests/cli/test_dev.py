@@ -175,3 +175,16 @@ async def test_a_file_that_is_not_there_is_an_error_of_the_command_line(tmp_path
     )
     _, said = await asyncio.wait_for(process.communicate(), BOUND_S)
     assert (process.returncode, b"there is no such file" in said) == (2, True)
+
+
+async def test_a_file_that_is_no_python_is_an_error_of_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Read me\n")
+    process = await asyncio.create_subprocess_exec(
+        DOUANE,
+        "dev",
+        str(tmp_path / "README.md"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), BOUND_S)
+    assert (process.returncode, b"README.md: this is no Python file; its name ends in .py" in said) == (2, True)

@@ -59,6 +59,9 @@ def test_an_end_is_a_moment_or_how_long_from_now(text: str, end: datetime) -> No
         ("2026-11-25T07:30:15Z", "which has passed"),
         ("999999999w", "lies outside the years 1 to 9999"),
         ("9999-12-31T23:59-05:00", "lies outside the years 1 to 9999"),
+        ("2027-01-31T12:00+24:00", "is no time; write 2027-01-31"),
+        ("2027-01-31T12:00-99:00", "is no time; write 2027-01-31"),
+        ("2027-01-31T12:00+05:99", "is no time; write 2027-01-31"),
     ],
 )
 def test_what_cannot_be_read_or_has_passed_is_refused_with_the_way_to_write_it(text: str, why: str) -> None:

@@ -46,6 +46,24 @@ async def test_allowing_what_is_not_there_changes_nothing(running: Gateway) -> N
     assert not (running.world.home / "config" / "allowed.cedar").exists()
 
 
+@pytest.mark.parametrize("option", ["--user", "--group"])
+async def test_a_name_that_is_no_text_is_refused_and_no_rule_is_written(running: Gateway, option: str) -> None:
+    ran = await running.world.run("allow", "time_convert_time", option, "caf\udce9")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"douane: {option} is not UTF-8, so no rule can name it\n"
+    assert not running.world.paths.allowed.exists()
+
+
+@pytest.mark.parametrize("there", ["folder", "bytes"])
+async def test_a_file_of_rules_that_cannot_be_added_to_is_named(tmp_path: Path, there: str) -> None:
+    async with gateway(tmp_path, {"time": real("mcp-server-time", reads={})}) as running:
+        allowed = running.world.paths.allowed
+        allowed.mkdir() if there == "folder" else allowed.write_bytes(b"// caf\xe9\n")
+        ran = await running.world.run("allow", "time_convert_time")
+    assert (ran.code, ran.out) == (5, "")
+    assert ran.err.startswith(f"douane: {allowed} cannot be added to: ")
+
+
 async def test_lists_are_for_people_and_for_programs(running: Gateway) -> None:
     shown = await running.world.run("list")
     assert "time_get_current_time" in shown.out

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..config.join import client
-from ..config.permit import Permitted, permit
+from ..config.permit import CannotPermit, Permitted, permit
 from ..sdk.client import ServerError
 from .faults import Fault
 from .options import ConfigOption
@@ -35,6 +35,8 @@ def allow(
     """Write a rule that permits NAME into allowed.cedar. A running gateway takes it within a second."""
     if user is not None and group is not None:
         raise Fault(2, "give --user or --group, not both")
+    _is_text("--user", user)
+    _is_text("--group", group)
     try:
         end = None if until is None else end_of(until, datetime.now().astimezone())
     except EndFault as exc:
@@ -44,6 +46,8 @@ def allow(
             done = asyncio.run(_allowed(name, user, group, end, config))
     except ServerError as exc:
         raise Fault(1, str(exc)) from None
+    except CannotPermit as exc:
+        raise Fault(5, str(exc)) from None
     if done is None:
         raise Fault(1, f"there is no tool, prompt or resource {name!r}; `douane list` shows what there is")
     ends = "" if end is None else f" until {end.isoformat(sep=' ')}"
@@ -51,6 +55,12 @@ def allow(
     typer.echo(done.rule.rstrip())
     if done.endless:
         typer.echo(f"douane: a rule without an end permits this too; remove it from {done.file}", err=True)
+
+
+def _is_text(option: str, given: str | None) -> None:
+    # Bytes that are not UTF-8 come as halves of a pair, which no rule can hold.
+    if given is not None and any("\ud800" <= char <= "\udfff" for char in given):
+        raise Fault(2, f"{option} is not UTF-8, so no rule can name it")
 
 
 async def _allowed(

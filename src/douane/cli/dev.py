@@ -23,8 +23,12 @@ def dev(
 
     Clients keep their line, and are told which lists changed. What happens is told on standard error.
     """
-    if not Path(server.partition(":")[0]).is_file():
+    file = Path(server.partition(":")[0])
+    if not file.is_file():
         raise Fault(2, f"{server}: there is no such file")
+    if file.suffix != ".py":
+        # Saving it could not mend that, so nobody waits for it.
+        raise Fault(2, f"{server}: this is no Python file; its name ends in .py")
     try:
         asyncio.run(develop(server, _say, at=Http("127.0.0.1", port) if http else None))
     except OSError as exc:

@@ -9,8 +9,9 @@ __all__ = ["EndFault", "end_of"]
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms])+", re.ASCII)
 _PART = re.compile(r"([0-9]+)([wdhms])", re.ASCII)
+_OFFSET = "Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?", re.ASCII
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?(?:{_OFFSET})?)?", re.ASCII
 )
 _FORMS = "write 2027-01-31, 2027-01-31T12:00, 2027-01-31T12:00Z, or how long from now: 90m, 12h, 7d, 2w, 1d12h"
 
