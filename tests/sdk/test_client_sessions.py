@@ -10,6 +10,7 @@ from douane.protocol.call import Principal
 from douane.registry.catalog import Catalog, Item
 from douane.sdk.client_sessions import ClientSession, Sessions
 from douane.transports.http_server import Reply
+from douane.wire.rpc import Notification
 
 ANNA, BERT = Principal("anna"), Principal("bert")
 
@@ -158,6 +159,26 @@ async def test_a_busy_session_is_not_idle() -> None:
     assert at.sessions.find(idle.id, ANNA) is None
     assert at.sessions.find(calling.id, ANNA) is calling
     assert at.sessions.find(hearing.id, ANNA) is hearing
+    at.sessions.close_all()
+
+
+@pytest.mark.parametrize("idle_s", [0.0, -1.0, float("nan")])
+def test_a_time_that_makes_every_session_idle_at_once_is_refused(idle_s: float) -> None:
+    with pytest.raises(ValueError, match="idle_s must be more than 0"):
+        House(idle_s=idle_s)
+
+
+async def test_only_the_id_itself_cancels_a_call() -> None:
+    at = House()
+    session = at.open()
+    session.open[1] = call = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+    for wrong in ("1", True, 1.0, None, [1], {}):
+        session.hear(Notification("notifications/cancelled", {"requestId": wrong}))
+    await asyncio.sleep(0)
+    assert not call.done()
+    session.hear(Notification("notifications/cancelled", {"requestId": 1}))
+    await asyncio.wait({call})
+    assert call.cancelled()
     at.sessions.close_all()
 
 

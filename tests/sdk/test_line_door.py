@@ -174,8 +174,10 @@ async def test_a_cancelled_call_is_cancelled_and_never_answered() -> None:
     async with client() as at:
         at.send(id=1, method="tools/call", params=newer(name="held"))
         await at.until_called(1)
-        for wrong in ("1", 2, None, {}, [1]):
+        for wrong in ("1", 2, None, {}, [1], True, 1.0):
             at.send(method="notifications/cancelled", params={"requestId": wrong})
+        await at.ask("before", "ping")
+        assert at.cancelled == []
         at.send(method="notifications/cancelled", params={"requestId": 1})
         at.send(method="notifications/cancelled", params={"requestId": 1})
         assert await at.ask("next", "ping") == {"jsonrpc": "2.0", "id": "next", "result": {}}

@@ -46,8 +46,8 @@ class ClientSession:
 
     def hear(self, note: rpc.Notification) -> None:
         """What the client tells: that it gives up a call."""
-        id_: object = note.params.get("requestId")
-        if note.method == "notifications/cancelled" and isinstance(id_, str | int) and id_ in self.open:
+        id_ = rpc.as_id(note.params.get("requestId"))
+        if note.method == "notifications/cancelled" and id_ is not None and id_ in self.open:
             self.open[id_].cancel()
 
     def tell(self, frame: bytes) -> None:
@@ -81,6 +81,9 @@ class Sessions:
         max_per_principal: int = 1_000,
         idle_s: float = 1800.0,
     ) -> None:
+        """Raises ValueError for an `idle_s` of nothing: what is in use would be unused as well."""
+        if not idle_s > 0:
+            raise ValueError(f"idle_s must be more than 0, not {idle_s}")
         self._clock, self._idle_s = clock, idle_s
         self._max_sessions, self._max_per_principal = max_sessions, max_per_principal
         self._sessions: OrderedDict[str, ClientSession] = OrderedDict()

@@ -140,8 +140,8 @@ class LineDoor:
 
     def _on_note(self, note: rpc.Notification) -> None:
         if note.method == "notifications/cancelled":
-            id_: object = note.params.get("requestId")
-            task = self._open.get(id_) if isinstance(id_, str | int) else None
+            id_ = rpc.as_id(note.params.get("requestId"))
+            task = None if id_ is None else self._open.get(id_)
             if task is not None:
                 task.cancel()
 

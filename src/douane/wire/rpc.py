@@ -23,6 +23,7 @@ __all__ = [
     "Notification",
     "Request",
     "Response",
+    "as_id",
     "read",
     "write_error",
     "write_notification",
@@ -69,6 +70,11 @@ class Error(msgspec.Struct, frozen=True, gc=False):
 
 
 Frame = Request | Notification | Response | Error
+
+
+def as_id(value: object) -> Id | None:
+    """`value` where it is an id. `true` is none, which Python takes for the integer 1."""
+    return value if type(value) is str or type(value) is int else None
 
 
 def read(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
