@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from douane.sdk import (
     DefinitionError,
     Embedded,
     Image,
+    Link,
     Message,
     Result,
     Server,
@@ -277,6 +279,68 @@ async def test_what_cannot_be_sent_is_blamed_on_its_function(caplog: pytest.LogC
     assert "object cannot be written as JSON" in said[0]
     assert "nan is not a number in JSON" in said[1]
     assert "does not promise: Expected `object`, got `str`" in said[2]
+
+
+HALF = os.fsdecode(b"caf\xe9")
+RETURNED: list[Any] = [
+    HALF,
+    Text(HALF),
+    Link("file:///x", HALF),
+    Embedded("file:///x", HALF),
+    Result(["x"], structured={"name": HALF}),
+    [Text("x", annotations={HALF: 1})],
+    {"name": [HALF]},
+    {HALF: "name"},
+]
+
+
+@pytest.mark.parametrize("returned", RETURNED)
+async def test_text_that_is_none_is_blamed_on_its_tool(returned: Any, caplog: pytest.LogCaptureFixture) -> None:
+    server = Server("s")
+
+    @server.tool()
+    def thing() -> Any:
+        return returned
+
+    async with Client(server) as client:
+        answer = await client.call("thing")
+    assert (answer.is_error, "server: tool 'thing' failed; its log says why" in answer.text) == (True, True)
+    (said,) = (record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+    assert HERE in said
+    assert "tool 'thing' returned text with '\\udce9', which is half of a pair and no character" in said
+
+
+async def test_text_that_is_none_is_blamed_on_whatever_returned_it(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server("s")
+
+    @server.tool()
+    def exact() -> str:
+        return HALF
+
+    @server.tool()
+    def told() -> str:
+        raise ToolError(f"there is no {HALF}")
+
+    @server.resource("x://{name}")
+    def page(name: str) -> str:
+        return HALF
+
+    @server.prompt()
+    def words() -> str:
+        return HALF
+
+    @server.completion("x://{name}", "name")
+    def names(value: str) -> list[str]:
+        return [HALF]
+
+    async with Client(server) as client:
+        assert (await client.call("exact")).is_error
+        assert (await client.call("told")).text == "there is no caf\\udce9"
+        for asked in (client.read("x://1"), client.prompt("words"), client.complete("x://{name}", "name", "")):
+            with pytest.raises(ServerError, match="failed; its log says why"):
+                await asked
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert ["half of a pair" in line for line in said] == [True] * 4
 
 
 async def test_content_and_results_made_by_hand_pass_as_they_are() -> None:

@@ -6,13 +6,13 @@ Spec: specification/2026-07-28/server/tools.mdx (structured content).
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 
 from ..wire import json
-from .content import CONTENT_TYPES, Result, as_content
+from .content import CONTENT_TYPES, Result, ResultFault, as_content, as_text, check_sayable
 from .functions import Place
 from .hints import decode_foreign, encode_foreign, read_hint
 from .schemas import remedied, schema_of
@@ -20,10 +20,6 @@ from .schemas import remedied, schema_of
 __all__ = ["ResultFault", "Results"]
 
 _EXACT = (str, int, bool)
-
-
-class ResultFault(Exception):
-    """The function returned what it did not promise, or what JSON cannot hold. The text is for its author."""
 
 
 class Results:
@@ -58,7 +54,7 @@ class Results:
         if self._type is None:
             return {"content": _content(value)}
         made = value if type(value) is self._exact else self._checked(value)
-        text = made if type(made) is str else json.encode(made).decode()
+        text = as_text(made) if type(made) is str else json.encode(made).decode()
         return {
             "content": [{"type": "text", "text": text}],
             "structuredContent": {"result": made} if self._wrap else made,
@@ -127,19 +123,7 @@ def _part(value: Any) -> dict[str, Any]:
 def _builtins(value: Any) -> Any:
     try:
         made = msgspec.to_builtins(value, str_keys=True, enc_hook=encode_foreign)
-        # NaN and infinities are numbers to Python and nothing to JSON; msgspec writes null for them.
-        _refuse_nan(made)
+        check_sayable(made)
     except (TypeError, ValueError, RecursionError) as exc:
         raise ResultFault(f"returned what cannot be written as JSON: {exc}") from None
     return made
-
-
-def _refuse_nan(value: Any) -> None:
-    if type(value) is float and (value != value or value in (float("inf"), float("-inf"))):
-        raise ValueError(f"{value} is not a number in JSON")
-    if isinstance(value, Mapping):
-        for one in cast("Mapping[str, Any]", value).values():
-            _refuse_nan(one)
-    elif isinstance(value, list | tuple):
-        for one in cast("list[Any]", value):
-            _refuse_nan(one)

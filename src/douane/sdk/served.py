@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .content import CONTENT_TYPES, Message, as_content, contents_of
+from .content import CONTENT_TYPES, Message, ResultFault, as_content, as_text, contents_of
 from .context import Context
 from .functions import Arguments, Place, Signature, place_of, signature_of
-from .results import ResultFault, Results
+from .results import Results
 from .threads import Threads
 from .uri_template import UriTemplate
 
@@ -201,7 +201,7 @@ class Completion:
         found = list(values) if isinstance(values, Sequence) and not isinstance(values, str | bytes) else None
         if found is None or not all(isinstance(one, str) for one in found):
             raise ResultFault("returned something else than a list of str")
-        completion: dict[str, Any] = {"values": found[: self._MOST]}
+        completion: dict[str, Any] = {"values": [as_text(one) for one in found[: self._MOST]]}
         if len(found) > self._MOST:
             completion |= {"total": len(found), "hasMore": True}
         return {"completion": completion}

@@ -144,7 +144,7 @@ class Toolbox:
         except (CannotAsk, AnswerFault) as exc:
             return _unasked(exc)
         except ToolError as exc:
-            return _tool_error(str(exc))
+            return _tool_error(_said(exc))
         except Exception as exc:
             _blame(exc, tool.function, call)
             return _tool_error(f"server: {tool.function.place.what} failed; its log says why (call {call.id})")
@@ -165,7 +165,7 @@ class Toolbox:
         except ArgumentFault as exc:
             return Refused(INVALID_PARAMS, f"client: {exc}", {"uri": uri})
         except ToolError as exc:
-            return Refused(INVALID_PARAMS, str(exc), {"uri": uri})
+            return Refused(INVALID_PARAMS, _said(exc), {"uri": uri})
         except Exception as exc:
             return _failed(exc, resource.function, call)
         return Complete({"contents": contents, "ttlMs": resource.ttl_ms, "cacheScope": "private"})
@@ -193,7 +193,7 @@ class Toolbox:
         except ArgumentFault as exc:
             return Refused(INVALID_PARAMS, f"client: {exc}")
         except ToolError as exc:
-            return Refused(INVALID_PARAMS, str(exc))
+            return Refused(INVALID_PARAMS, _said(exc))
         except Exception as exc:
             return _failed(exc, prompt.function, call)
 
@@ -293,6 +293,11 @@ def _unasked(fault: CannotAsk | AnswerFault) -> Refused:
 
 def _tool_error(text: str) -> Complete:
     return Complete({"content": [{"type": "text", "text": text}], "isError": True})
+
+
+def _said(error: ToolError) -> str:
+    # The name of a file may hold what is no text; the reason is worth more than its exact spelling.
+    return str(error).encode(errors="backslashreplace").decode()
 
 
 def _failed(fault: Exception, function: Function, call: Call) -> Failed:
