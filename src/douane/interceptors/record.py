@@ -33,7 +33,7 @@ def make(log: AuditLog, *, keep_results: bool) -> Gate:
             keep = keep_results or leaf.status == "refused"
             written = log.take(leaf, _payload(trail, outcome), keep=keep)
         except AuditError as exc:
-            return _withheld(trail, exc)
+            return _withheld(outcome, trail, exc)
         return outcome if type(written) is int else _written(cast("Awaitable[int]", written), outcome, trail)
 
     def cut(trail: Trail) -> None:
@@ -63,16 +63,22 @@ async def _written(written: Awaitable[int], outcome: Outcome, trail: Trail) -> O
     try:
         await written
     except AuditError as exc:
-        return _withheld(trail, exc)
+        return _withheld(outcome, trail, exc)
     return outcome
 
 
-def _withheld(trail: Trail, exc: AuditError) -> Failed:
+def _withheld(outcome: Outcome, trail: Trail, exc: AuditError) -> Failed:
     call = trail.call
+    unsent = not trail.sent or (type(outcome) is Failed and outcome.sent == "no")
+    if unsent and type(outcome) is Failed and outcome.code == AUDIT_UNAVAILABLE:
+        # Of the intent, which said and logged all there is to say: no answer is withheld here.
+        return outcome
     logger.error("call %s cannot be recorded (%s): its answer is withheld", call.id, exc)
-    ran = "the call was sent, but" if trail.sent else "nothing was sent, and"
-    message = f"gateway: {ran} its outcome cannot be recorded; the answer is withheld (call {call.id})"
-    return Failed(AUDIT_UNAVAILABLE, message, "unknown" if trail.sent else "no")
+    if unsent:
+        message = f"gateway: the audit log cannot be written, so nothing is answered; nothing was sent (call {call.id})"
+        return Failed(AUDIT_UNAVAILABLE, message, "no")
+    message = f"gateway: the call was sent, but its outcome cannot be recorded; the answer is withheld (call {call.id})"
+    return Failed(AUDIT_UNAVAILABLE, message, "unknown")
 
 
 def _leaf(log: AuditLog, trail: Trail, outcome: Outcome) -> Leaf:
