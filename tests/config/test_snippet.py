@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,26 @@ def test_a_file_that_is_to_hold_the_token_is_its_owners_alone(tmp_path: Path) ->
     file.write_text("{}")
     write(made(Target.cursor, URL._replace(token="dn_secret")), file, holds_token=True)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("link", [".mcp.json", "folder", "loop"])
+def test_a_link_that_leads_nowhere_is_named_and_nothing_is_made_where_it_leads(tmp_path: Path, link: str) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    project.mkdir()
+    (project / link).symlink_to(link if link == "loop" else elsewhere)
+    file = project / "folder" / ".mcp.json" if link == "folder" else project / link
+    with pytest.raises(OSError, match=rf"{link} is a link to .*, which is not there; remove the link"):
+        write(made(Target.claude_code, COMMAND), file, holds_token=False)
+    assert (elsewhere.exists(), os.listdir(project)) == (False, [link])
+
+
+def test_a_link_to_a_file_that_is_there_stays_one(tmp_path: Path) -> None:
+    kept, file = tmp_path / "kept.json", tmp_path / ".mcp.json"
+    kept.write_text("{}")
+    file.symlink_to(kept)
+    write(made(Target.claude_code, COMMAND), file, holds_token=False)
+    assert file.is_symlink()
+    assert "douane" in kept.read_text()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"mcpServers": []}', '{"mcpServers": {}, "mcpServers": {}}'])

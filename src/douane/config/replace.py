@@ -8,7 +8,14 @@ __all__ = ["replace_file"]
 
 
 def replace_file(path: Path, text: str, mode: int | None = None) -> None:
-    """Put `text` in the place of the file in one step, keeping its mode. Raises OSError; then nothing is changed."""
+    """Put `text` in the place of the file in one step, keeping its mode. Raises OSError; then nothing is changed.
+
+    A link is followed to the file it leads to. One that leads to none is refused: whoever put it there, perhaps the
+    author of a project, would say where something new is made.
+    """
+    for one in (path, *path.parents):
+        if one.is_symlink() and not one.exists():
+            raise OSError(f"{one} is a link to {one.readlink()}, which is not there; remove the link, or make that")
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if mode is None:
