@@ -162,6 +162,30 @@ async def test_a_script_that_changed_is_not_started_until_it_is_agreed_to_again(
     assert (await world.run("consent", "other")).code == 1
 
 
+async def test_a_configuration_that_was_moved_says_what_is_not_pinned_any_more(tmp_path: Path) -> None:
+    world = Beginner(tmp_path)
+    _script(world)
+    server = {"command": sys.executable, "args": [str(tmp_path / "server.py")], "env": {MARK: world.mark}}
+    world.write(".mcp.json", {"mcpServers": {"mine": server}})
+    before = world.config
+    assert (await world.run("import", ".mcp.json", "--yes", "--config", str(before))).code == 0
+    world.config = before.rename(tmp_path / "other.yaml")
+    said = f" for {before}, which is no more; here it counts as written by hand, and what it runs is not pinned."
+    async with running(world) as gate:
+        (warning,) = (line for line in gate.log if line.startswith("douane: warning: upstream mine: "))
+        assert said in warning
+        assert warning.endswith("douane consent mine")
+    config = ("--config", str(world.config))
+    found = {one["what"]: one for one in json.loads((await world.run("doctor", "--json", *config)).out)}
+    assert (found["consent mine"]["state"], said in found["consent mine"]["said"]) == ("note", True)
+
+    assert (await world.run("consent", "mine", "--yes", *config)).code == 0
+    _script(world, "# changed\n")
+    async with running(world) as gate:
+        (warning,) = (line for line in gate.log if line.startswith("douane: warning: upstream mine: "))
+        assert "server.py changed since" in warning
+
+
 async def test_what_is_asked_on_a_terminal_is_answered_there(tmp_path: Path) -> None:
     world = Beginner(tmp_path)
     world.write(".mcp.json", {"mcpServers": {"time": {"command": "mcp-server-time", "args": ["a b", "\x1b[31m"]}}})

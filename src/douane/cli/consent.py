@@ -1,4 +1,4 @@
-"""`douane consent`: agree again to an imported command that has changed."""
+"""`douane consent`: agree again to an imported command that has changed, or whose configuration file was moved."""
 
 import getpass
 import json
@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..config.consent import Consent, ConsentUnusable, Pinned, agree, consents, now_run
+from ..config.consent import Consent, ConsentUnusable, Pinned, agree, consents, left_behind, now_run
 from ..config.load import Loaded
 from .faults import Fault
 from .options import AsJson, ConfigOption
@@ -34,7 +34,7 @@ def consent(
         if name is None:
             _list(given, found, as_json)
         else:
-            _agree(name, given, found, yes)
+            _agree(name, {**left_behind(paths().consents, found), **given}, found, yes)
     except (ConsentUnusable, OSError) as exc:
         raise Fault(5, str(exc)) from None
 
@@ -59,7 +59,8 @@ def _agree(name: str, given: dict[str, Consent], found: Loaded, yes: bool) -> No
     now = now_run(found, name)
     if now is None:
         raise Fault(1, f"{found.path} has no upstream {name} with a command any more")
-    if now == before.pinned:
+    here = str(found.path.resolve())
+    if now == before.pinned and before.config == here:
         typer.echo(f"{name}: nothing has changed since {before.at}")
         return
     _show("agreed to", before.pinned)
@@ -67,7 +68,7 @@ def _agree(name: str, given: dict[str, Consent], found: Loaded, yes: bool) -> No
     if not yes and not agreed(f"May {name} be run like this?"):
         raise Fault(1, "nothing was agreed to")
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    agree(paths().consents, [msgspec.structs.replace(before, by=getpass.getuser(), at=at, pinned=now)])
+    agree(paths().consents, [msgspec.structs.replace(before, config=here, by=getpass.getuser(), at=at, pinned=now)])
     typer.echo(f"agreed: {name}. A running gateway starts it at the next call")
 
 

@@ -13,7 +13,7 @@ import sys
 from msgspec.structs import replace
 
 from ..config.build import CannotStart, Running, configure_log, run, start
-from ..config.consent import ConsentUnusable, unagreed
+from ..config.consent import ConsentUnusable, left_behind, said_of_left, unagreed
 from ..config.load import ConfigError, Loaded
 from ..config.paths import Paths
 from .faults import Fault, report
@@ -57,6 +57,7 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
         loop.add_signal_handler(number, stop.set)
     try:
         refused = unagreed(where.consents, found)
+        left = left_behind(where.consents, found)
         running, made = await start(found, where, os.environ)
     except ConfigError as exc:
         raise Fault(3, f"the configuration cannot be used\n{exc}") from None
@@ -66,6 +67,8 @@ async def _serve(found: Loaded, where: Paths, idle_exit_s: float | None) -> None
         _say(f"douane: warning: {warning.said(found.path)}")
     for name, why in refused.items():
         _say(f"douane: warning: upstream {name}: {why}")
+    for name, consent in left.items():
+        _say(f"douane: warning: upstream {name}: {said_of_left(consent)}")
     _greet(found, where, running.http.port, made)
     watching = {
         loop.create_task(_watch_idle(running, idle_exit_s, stop)),

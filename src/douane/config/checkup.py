@@ -12,7 +12,7 @@ import apsw
 from ..auth.first_token import TokenUnusable, read_token
 from ..interceptors.policy import PolicyError, PolicyFiles
 from ..stores.sqlite import OLDEST_SQLITE
-from .consent import ConsentUnusable, unagreed
+from .consent import ConsentUnusable, left_behind, said_of_left, unagreed
 from .load import ConfigError, Loaded, load
 from .paths import Paths
 
@@ -76,6 +76,8 @@ def _consents(paths: Paths, loaded: Loaded) -> Iterator[Finding]:
     try:
         for name, why in unagreed(paths.consents, loaded).items():
             yield Finding(f"consent {name}", "bad", why)
+        for name, consent in left_behind(paths.consents, loaded).items():
+            yield Finding(f"consent {name}", "note", said_of_left(consent))
     except ConsentUnusable as exc:
         yield Finding("consents", "bad", str(exc))
 

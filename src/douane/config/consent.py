@@ -27,8 +27,10 @@ __all__ = [
     "agree",
     "check",
     "consents",
+    "left_behind",
     "now_run",
     "pinned",
+    "said_of_left",
     "unagreed",
 ]
 
@@ -150,6 +152,27 @@ def unagreed(file: Path, loaded: Loaded) -> dict[str, str]:
         except NotAgreed as exc:
             found[name] = str(exc)
     return found
+
+
+def left_behind(file: Path, loaded: Loaded) -> dict[str, Consent]:
+    """What was agreed to for a configuration file that is no more, by the upstreams that `loaded` has without a consent.
+
+    That file may have been moved here, and consents belong to the path they were given for: whoever moves one is to
+    be told that nothing is pinned any more. The newest of each. Raises ConsentUnusable.
+    """
+    all_of_them = _read(file)
+    held = {one.upstream for one in all_of_them if one.config == str(loaded.path.resolve())}
+    wanted = {name for name, upstream in loaded.config.upstreams.items() if upstream.command} - held
+    gone = (one for one in all_of_them if one.upstream in wanted and not Path(one.config).exists())
+    return {one.upstream: one for one in sorted(gone, key=lambda one: one.at)}
+
+
+def said_of_left(one: Consent) -> str:
+    """What whoever moved the file is told."""
+    return (
+        f"{one.by} agreed to it ({one.at[:10]}) for {one.config}, which is no more; here it counts as written by hand,"
+        f" and what it runs is not pinned. If that file was moved here, agree again with: douane consent {one.upstream}"
+    )
 
 
 def _differences(before: Pinned, now: Pinned) -> Iterator[str]:
