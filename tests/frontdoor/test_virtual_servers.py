@@ -27,6 +27,8 @@ from gateway_clients import (
 )
 from gateway_world import BOUND_S, Gateway, World, gateway, hostile, until, witness
 
+from douane.audit.entry import Intent, Outcome
+
 READING = {"select": {"a": {"tools": ["ech*", "release"]}}}
 WORDS = {"echo": {"as": "say", "title": "Say", "description": "Says it again."}, "wait": {"hide": True}}
 DOORS = pytest.mark.parametrize("door", ["http", "session", "stdio", "greeted stdio"])
@@ -67,6 +69,25 @@ async def test_what_a_virtual_server_does_not_select_is_not_there(tmp_path: Path
         for name in ("a_work", "b_echo", "b_x"):
             assert said(await client.call(name), name) == no_such
         assert (tmp_path / "b").read_bytes().count(b"tools/call") == 0
+
+
+@DOORS
+async def test_the_audit_says_by_which_of_them_a_call_came(tmp_path: Path, door: str) -> None:
+    async with world(tmp_path, reading=READING) as running:
+        async with at(running, door, "reading") as client, http(running) as whole:
+            await client.call("a_echo", text="here")
+            await client.call("b_x")
+            await whole.call("a_echo", text="whole")
+            await client.ask("tools/list")
+        tail = (await running.world.run("audit", "tail")).out
+        assert "a/echo at reading [" in tail
+    leaves = [entry.leaf for entry in running.world.audit() if isinstance(entry.leaf, Intent | Outcome)]
+    opened = [leaf for leaf in leaves if isinstance(leaf, Intent)]
+    assert [leaf.endpoint for leaf in opened] == ["reading", ""]
+    # One refused, and the list: what has no intent is described by its outcome.
+    alone = [leaf for leaf in leaves if isinstance(leaf, Outcome) and leaf.method]
+    assert {(leaf.method, leaf.endpoint) for leaf in alone} >= {("tools/call", "reading"), ("tools/list", "reading")}
+    assert (await running.world.verified())["ok"] is True
 
 
 async def test_the_whole_stays_beside_it_and_a_session_is_of_one_endpoint(tmp_path: Path) -> None:

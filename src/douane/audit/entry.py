@@ -39,6 +39,8 @@ class Intent(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     decision: str = ""
     digest: str = ""
     """Of the tool's definition, as resolved."""
+    endpoint: str = ""
+    """The virtual server it came by; none: the whole."""
     kind: Literal["intent"] = msgspec.field(default_factory=lambda: "intent")  # a factory's value is never left out
     log: str = ""
     method: str = ""
@@ -82,6 +84,7 @@ class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     code: int = 0
     decision: str = ""
     digest: str = ""
+    endpoint: str = ""
     kind: Literal["outcome"] = msgspec.field(default_factory=lambda: "outcome")
     log: str = ""
     method: str = ""

@@ -75,9 +75,11 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
         case Intent():
             who = log.reading.subject(leaf.actor) or leaf.actor[:12]
             body = _short(entry.payload)
-            return f"{leaf.t}  intent   {leaf.call[-8:]}  {who} {leaf.method} {leaf.server}/{leaf.tool} [{leaf.rule}] {body}"
+            what = f"{leaf.method} {leaf.server}/{leaf.tool}{_by_way_of(leaf.endpoint)}"
+            return f"{leaf.t}  intent   {leaf.call[-8:]}  {who} {what} [{leaf.rule}] {body}"
         case Outcome():
             what = f" {leaf.method}" + (f" {leaf.server}/{leaf.tool}" if leaf.server else "") if leaf.method else ""
+            what += _by_way_of(leaf.endpoint)
             why = f" by {leaf.stage} [{leaf.rule}]" if leaf.status == "refused" else ""
             code = f" ({leaf.code})" if leaf.code else ""
             return f"{leaf.t}  outcome  {leaf.call[-8:]}  {leaf.status}{code}{why}{what} {leaf.took_us / 1000:.1f} ms"
@@ -88,6 +90,10 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
             return f"{leaf.t}  epoch    {leaf.note} at {leaf.size}{closed}"
         case None:
             return "an entry this version cannot read"
+
+
+def _by_way_of(endpoint: str) -> str:
+    return f" at {endpoint}" if endpoint else ""
 
 
 def _short(payload: bytes | None) -> str:

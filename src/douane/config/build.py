@@ -190,10 +190,10 @@ def _gateway(
         }
     )
 
-    recording = record.make(log, keep_results=config.audit.keep_results)
     judging = policy.make(rules, marks, plain=catalog.plain)
 
-    def front(lists: Lists, absent: resolve.Absent) -> Sequence[Interceptor]:
+    def front(lists: Lists, absent: resolve.Absent, endpoint: str = "") -> Sequence[Interceptor]:
+        recording = record.make(log, keep_results=config.audit.keep_results, endpoint=endpoint)
         return recording, resolve.make(lists, absent), judging
 
     def inner(name: str) -> Sequence[Interceptor]:
@@ -206,7 +206,7 @@ def _gateway(
         selection = selection_of(server)
         lists = catalog.select(selection)
         about = replace(ABOUT, server={**ABOUT.server, "title": f"Douane: {name}"})
-        return Shown(lists, front(lists, _absent(upstreams, selection.has)), about, welcome_of(server))
+        return Shown(lists, front(lists, _absent(upstreams, selection.has), name), about, welcome_of(server))
 
     return Gateway(
         whole=Shown(catalog, front(catalog, _absent(upstreams))),

@@ -41,6 +41,8 @@ class Trail(msgspec.Struct):
     """True once the call was handed towards the peer."""
     returned: Outcome | None = None
     """What the innermost part of the chain that has ended handed back; how a wrap is judged."""
+    endpoint: str = ""
+    """The virtual server it came by, which RECORD of that one notes."""
     decision: str = ""
     """Of POLICY, with the two below: `allow` or `deny`."""
     rule: str = ""

@@ -46,6 +46,8 @@ def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
                 rule=trail.rule,
                 policy=trail.policy,
             )
+            if trail.endpoint:
+                leaf.endpoint = trail.endpoint
             params = json.encode(call.params)
             trail.written = (call.params, params)
             written = log.take(leaf, params, keep=keep_arguments)

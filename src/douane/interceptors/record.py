@@ -24,8 +24,13 @@ __all__ = ["make", "refusals"]
 logger = logging.getLogger(__name__)
 
 
-def make(log: AuditLog, *, keep_results: bool) -> Gate:
-    """`keep_results`: results are stored beside their commitment, erasable."""
+def make(log: AuditLog, *, keep_results: bool, endpoint: str = "") -> Gate:
+    """`keep_results`: results are stored beside their commitment, erasable. `endpoint`: the virtual server whose calls
+    it records."""
+
+    def note(call: Call, trail: Trail) -> Call:
+        trail.endpoint = endpoint
+        return call
 
     def close(call: Call, outcome: Outcome, trail: Trail) -> Outcome | Awaitable[Outcome]:
         try:
@@ -44,7 +49,7 @@ def make(log: AuditLog, *, keep_results: bool) -> Gate:
         except AuditError as exc:
             logger.error("call %s was cancelled and cannot be recorded: %s", trail.call.id, exc)
 
-    return Gate("record", Stage.RECORD, close=close, cut=cut)
+    return Gate("record", Stage.RECORD, hold=note if endpoint else None, close=close, cut=cut)
 
 
 def refusals(log: AuditLog) -> Callable[[Call, Refused], None]:
@@ -104,7 +109,7 @@ def _describe(leaf: Leaf, log: AuditLog, call: Call, trail: Trail) -> None:
     leaf.actor = log.actor(principal.subject)
     leaf.tenant, leaf.client = principal.tenant, principal.client
     leaf.server, leaf.tool, leaf.method = call.upstream or "", (call.name or call.target or "")[:1024], call.method
-    leaf.digest = call.digest or trail.shown
+    leaf.digest, leaf.endpoint = call.digest or trail.shown, trail.endpoint
     leaf.decision, leaf.rule, leaf.policy = trail.decision, trail.rule, trail.policy
 
 
