@@ -20,6 +20,7 @@ _FASTMCP, _MCP_PROXY, _CONTEXTFORGE = (
 )
 _SUPERGATEWAY = NPM / "supergateway" / "dist" / "index.js"
 _SDK = NPM / "@modelcontextprotocol" / "sdk"
+_LOOPBACK = HERE.parent / "tests" / "counterparts" / "loopback.cjs"
 _BEHIND = (str(UPSTREAM), "-", str(TOOLS))
 """The upstream for those that only take a command: the same one, on standard streams. Its few µs count as theirs."""
 
@@ -43,10 +44,11 @@ def _mcp_proxy(folder: Path, ports: Ports) -> Program:
 
 
 def _supergateway(folder: Path, ports: Ports) -> Program:
-    # A process of the upstream for each session. Without --stateful it would be one for each call. It listens at every
-    # address, and cannot be told otherwise.
+    # A process of the upstream for each session. Without --stateful it would be one for each call. It has no option to
+    # listen on one address alone.
     options = ["--outputTransport", "streamableHttp", "--stateful", "--logLevel", "none", "--port", str(ports.own)]
-    return Program([str(NODE), str(_SUPERGATEWAY), "--stdio", shlex.join(_BEHIND), *options], revision=HANDSHAKE)
+    node = [str(NODE), "--require", str(_LOOPBACK)]
+    return Program([*node, str(_SUPERGATEWAY), "--stdio", shlex.join(_BEHIND), *options], revision=HANDSHAKE)
 
 
 def _contextforge(folder: Path, ports: Ports) -> Program:

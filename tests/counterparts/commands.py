@@ -44,6 +44,10 @@ def _script(*parts: str) -> list[str]:
     return [node(), _there(_PACKAGES.joinpath("@modelcontextprotocol", *parts))]
 
 
+def _loopback(line: list[str]) -> list[str]:
+    return [line[0], "--require", str(HERE / "loopback.cjs"), *line[1:]]
+
+
 # Servers, over stdio unless their name says otherwise.
 
 
@@ -54,12 +58,12 @@ def everything_server() -> list[str]:
 
 def everything_http_server() -> list[str]:
     """The same over Streamable HTTP with sessions, at /mcp of the port that $PORT names, with no authentication."""
-    return [*_script("server-everything", "dist", "index.js"), "streamableHttp"]
+    return _loopback([*_script("server-everything", "dist", "index.js"), "streamableHttp"])
 
 
 def everything_sse_server() -> list[str]:
     """The same over HTTP+SSE (2024-11-05), at /sse of the port that $PORT names."""
-    return [*_script("server-everything", "dist", "index.js"), "sse"]
+    return _loopback([*_script("server-everything", "dist", "index.js"), "sse"])
 
 
 def library_server(transport: str) -> list[str]:

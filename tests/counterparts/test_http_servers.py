@@ -10,7 +10,6 @@ from gateway_world import gateway, until
 from .commands import everything_http_server, free_port, listening, server_py1
 
 pytestmark = pytest.mark.counterpart
-LOOPBACK = ("--require", str(Path(__file__).parent / "loopback.cjs"))
 ALL = {"tools": ["*"], "resources": ["*"], "prompts": ["*"]}
 LISTEN = {"accept": "text/event-stream"}
 LEVEL = "io.modelcontextprotocol/logLevel"
@@ -19,11 +18,6 @@ LEVEL = "io.modelcontextprotocol/logLevel"
 def at(port: int) -> dict[str, object]:
     """Its lists are read again when it tells of a change, and not for a day otherwise."""
     return {"url": f"http://127.0.0.1:{port}/mcp", "reads": ALL, "refresh_s": 86_400}
-
-
-def everything() -> list[str]:
-    node, *rest = everything_http_server()
-    return [node, *LOOPBACK, *rest]
 
 
 async def test_a_tool_that_grew_is_listed_and_clients_are_told(tmp_path: Path) -> None:
@@ -64,7 +58,7 @@ async def test_the_server_of_everything_is_heard_and_found_again_after_it_was_re
     said = tmp_path / "said"
     async with gateway(tmp_path / "home", {"ts": at(port)}) as running, http(running) as client:
         for time in (1, 2):
-            async with listening(everything(), port, said=said):
+            async with listening(everything_http_server(), port, said=said):
                 # The second is found because its stream ended, and no session is known there: nobody called.
                 assert await until(lambda n=time: sum("upstream ts is up" in line for line in running.log) == n)
                 assert await until(lambda n=time: said.read_text().count("Establishing new SSE stream") >= n)

@@ -85,12 +85,11 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     files = tmp_path_factory.mktemp("through")
     lay_out(files)
     ports = {"http": free_port(), "sse": free_port()}
-    lines = {"http": loopback(everything_http_server()), "sse": loopback(everything_sse_server())}
     urls = {"http": f"http://127.0.0.1:{ports['http']}/mcp", "sse": f"http://127.0.0.1:{ports['sse']}/sse"}
     upstreams = {name: {"command": server.command(files), "reads": ALL} for name, server in SERVERS.items()}
     async with (
-        listening(lines["http"], ports["http"]),
-        listening(lines["sse"], ports["sse"]),
+        listening(everything_http_server(), ports["http"]),
+        listening(everything_sse_server(), ports["sse"]),
         gateway(files / "home", upstreams) as all_,
         before(files / "far-http", urls["http"]) as by_http,
         before(files / "far-sse", urls["sse"]) as by_sse,
@@ -98,11 +97,6 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         by_url = {"http": by_http, "sse": by_sse}
         await asyncio.gather(until_ready(all_), *map(until_ready, by_url.values()))
         yield Place(files, all_, by_url, urls["http"])
-
-
-def loopback(line: Sequence[str]) -> list[str]:
-    node, *rest = line
-    return [node, "--require", str(Path(__file__).parent / "loopback.cjs"), *rest]
 
 
 @asynccontextmanager
