@@ -4,7 +4,6 @@ One table for every door. Over HTTP the status is that of PROTOCOL §1.0; a line
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +85,7 @@ async def test_every_bad_frame_over_http_is_answered_400_with_its_code(tmp_path:
     async with gateway(tmp_path, {"hostile": hostile()}) as running, http(running) as good:
         for name, (frame, code) in FRAMES.items():
             for headers in (head(running.token), head(running.token, request("tools/list"))):
-                began_s = time.monotonic()
                 answer = await post(running, frame, headers)
-                assert time.monotonic() - began_s <= 0.25, name
                 assert answer.status == 400, name
                 check(answer.message, code, name)
             assert text_of(await good.call("hostile_echo", text=name)) == name

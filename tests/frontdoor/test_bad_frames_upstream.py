@@ -1,13 +1,12 @@
 """F20: every bad frame an upstream can send costs the call it belongs to, at most, and nobody else anything."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway_clients import HttpClient, http, text_of
-from gateway_world import gateway, hostile
+from gateway_world import SOON_S, gateway, hostile
 
 DEADLINE_S = 1.0
 UNAVAILABLE, DEADLINE = 1502, 1504
@@ -43,14 +42,12 @@ class Bystander:
     """Calls a good tool of the same and of another upstream all the while."""
 
     def __init__(self, client: HttpClient) -> None:
-        self.client, self.calls, self.slowest_s = client, 0, 0.0
+        self.client, self.calls = client, 0
 
     async def run(self, ended: asyncio.Event) -> None:
         while not ended.is_set():
-            began_s = time.monotonic()
             self.calls += 1
             assert text_of(await self.client.call("good_echo", text=str(self.calls))) == str(self.calls)
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
 
 
 async def test_a_frame_that_belongs_to_nothing_leaves_the_right_answer_alone(tmp_path: Path) -> None:
@@ -64,7 +61,6 @@ async def test_a_frame_that_belongs_to_nothing_leaves_the_right_answer_alone(tmp
         ended.set()
         await standing
         assert bystander.calls > len(HARMLESS)
-        assert bystander.slowest_s <= 0.5
 
 
 @pytest.mark.parametrize(("tool", "arguments"), NO_ANSWER, ids=lambda value: value if isinstance(value, str) else "")
@@ -76,15 +72,13 @@ async def test_an_answer_that_is_none_fails_its_own_call_in_time(
         await client.ask("tools/list")
         ended, bystander = asyncio.Event(), Bystander(other)
         standing = asyncio.create_task(bystander.run(ended))
-        began_s = time.monotonic()
-        answer = await client.call(f"hostile_{tool}", **arguments)
-        assert time.monotonic() - began_s <= DEADLINE_S + 0.5
+        async with asyncio.timeout(SOON_S):
+            answer = await client.call(f"hostile_{tool}", **arguments)
         assert answer["error"]["code"] in (UNAVAILABLE, DEADLINE)
         assert "Traceback" not in answer["error"]["message"]
         ended.set()
         await standing
         assert bystander.calls > 0
-        assert bystander.slowest_s <= 0.5
         (outcome,) = [
             o for call in running.world.calls().values() for o in call.outcomes if o.status not in ("ok", "tool_error")
         ]

@@ -4,15 +4,13 @@ The upstream is a witness of either era: what it was sent is what counts.
 """
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway_clients import HttpClient, LineClient, Message, http, session, stdio, text_of, tool, until_ready
-from gateway_world import Gateway, gateway, until, witness
+from gateway_world import SOON_S, Gateway, gateway, until, witness
 
-CANCEL_S = 0.5
 LEVEL = "io.modelcontextprotocol/logLevel"
 UPSTREAMS = pytest.mark.parametrize("mode", [(), ("modern",)], ids=["upstream-2025", "upstream-2026"])
 
@@ -32,7 +30,7 @@ async def open_wait(client: HttpClient | LineClient, seen: Path) -> int:
 
 async def cancelled_upstream(seen: Path) -> bool:
     """The witness was told, in time, and of the call it holds."""
-    if not await until(lambda: frames(seen, "notifications/cancelled"), CANCEL_S):
+    if not await until(lambda: frames(seen, "notifications/cancelled"), SOON_S):
         return False
     return frames(seen, "notifications/cancelled")[0]["params"]["requestId"] == frames(seen, "tools/call")[0]["id"]
 
@@ -196,10 +194,8 @@ async def test_the_notification_cancels_on_a_line(tmp_path: Path, greets: bool) 
         if greets:
             await line.greet()
         id = await open_wait(line, seen)
-        began_s = time.monotonic()
         await line.note("notifications/cancelled", {"requestId": id})
         assert await cancelled_upstream(seen)
-        assert time.monotonic() - began_s <= CANCEL_S
         assert await recorded(running, "cancelled")
         assert text_of(await line.call("w_echo", text="goes on")) == "goes on"
         assert line.heard == []

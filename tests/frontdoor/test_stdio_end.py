@@ -1,13 +1,11 @@
 """How `douane stdio` ends: at once when nothing is owed, and not before what is owed has been said."""
 
+import asyncio
 import json
-import time
 from pathlib import Path
 
 from gateway_clients import enveloped, request, stdio, tool
-from gateway_world import gateway, hostile
-
-AT_ONCE_S = 2.0
+from gateway_world import SOON_S, gateway, hostile
 
 
 async def test_a_pipe_gets_all_its_answers_after_its_end(tmp_path: Path) -> None:
@@ -26,17 +24,17 @@ async def test_a_line_that_cancelled_a_call_ends_at_once(tmp_path: Path) -> None
     async with gateway(tmp_path, {"hostile": hostile()}) as running, stdio(running.world) as line:
         id = await line.begin("tools/call", tool("hostile_hang"))
         await line.note("notifications/cancelled", {"requestId": id})
-        began_s = time.monotonic()
         line.close()
-        assert await line.ended() == 0
-        assert time.monotonic() - began_s <= AT_ONCE_S
+        # What is owed is waited for for ten seconds.
+        async with asyncio.timeout(SOON_S):
+            assert await line.ended() == 0
 
 
 async def test_a_line_that_sent_unreadable_frames_ends_at_once(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running, stdio(running.world) as line:
         await line.say(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":1,"x":2}}')
         assert (await line.hear())["id"] is None
-        began_s = time.monotonic()
         line.close()
-        assert await line.ended() == 0
-        assert time.monotonic() - began_s <= AT_ONCE_S
+        # What is owed is waited for for ten seconds.
+        async with asyncio.timeout(SOON_S):
+            assert await line.ended() == 0

