@@ -191,7 +191,7 @@ ROWS = (
     Row(
         "S01",
         "A complete server in about 20 lines: decorators for tools, resources, prompts; docstrings become descriptions, type hints become JSON Schema; sync and async functions; any transport by one argument",
-        "planned",
+        "shown",
         (
             "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_stdio",
             "tests/counterparts/test_weather.py::test_every_official_client_asks_it_over_streamable_http",
@@ -206,8 +206,10 @@ ROWS = (
     Row(
         "S02",
         "A client for any server over any transport; 1:1 connection, isolated; a host object that runs many clients side by side",
-        "planned",
+        "shown",
         (
+            "tests/counterparts/test_our_client.py::test_one_client_speaks_to_any_of_them_over_any_transport",
+            "tests/counterparts/test_our_client.py::test_a_host_speaks_to_all_of_them_side_by_side_and_each_answers_for_itself",
             "tests/sdk/test_client.py::test_what_happens_during_a_call_is_heard_over_every_way",
             "tests/sdk/test_client.py::test_a_host_speaks_to_many_and_one_that_is_dead_disturbs_nobody",
         ),
@@ -249,8 +251,10 @@ ROWS = (
     Row(
         "G01",
         "One endpoint in front of many upstreams (stdio children, HTTP+SSE, Streamable HTTP), served over Streamable HTTP, HTTP+SSE and stdio (`douane stdio`, for clients that launch a command), federated lists, namespacing, virtual servers, tool renaming, hiding and description overrides, names within 64 characters",
-        "planned",
+        "shown",
         (
+            "tests/counterparts/test_through_gateway.py::test_a_client_gets_through_every_door_what_it_gets_directly",
+            "tests/counterparts/test_through_gateway.py::test_a_client_gets_from_a_server_by_url_what_it_gets_directly",
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",
             "tests/frontdoor/test_names.py::test_what_two_upstreams_would_show_under_one_name_stays_callable_at_both",
