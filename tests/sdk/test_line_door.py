@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -239,3 +239,39 @@ async def test_a_refusal_is_an_error_in_either_era() -> None:
         assert (await at.ask(1, "tools/call", newer(name="refused")))["error"] == error
         await at.greet()
         assert (await at.ask(2, "tools/call", {"name": "refused"}))["error"] == error
+
+
+class Quick:
+    """A peer that has read an answer, and says the next thing, before the door comes back from sending it."""
+
+    def __init__(self, params: Json) -> None:
+        self.params, self.heard, self.done = params, list[Json](), asyncio.Event()
+
+    def start(self, on_frame: Callable[[bytes], None], on_close: Callable[[str], None]) -> None:
+        self.on_frame, self.on_close = on_frame, on_close
+
+    def call(self) -> None:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": self.params}
+        self.on_frame(json.dumps(request).encode())
+
+    def send(self, frame: bytes) -> None:
+        self.heard.append(json.loads(frame))
+        if len(self.heard) < 3:
+            self.call()
+        else:
+            self.done.set()
+
+    async def aclose(self) -> None:
+        self.on_close("gone")
+
+
+async def test_an_id_is_free_again_when_its_answer_is_heard() -> None:
+    async def serve(call: Call, emit: Emit) -> Outcome:
+        return Complete({"content": []})
+
+    peer = Quick(newer(name="t"))
+    door = LineDoor(peer, Listener(serve, Catalog(), ABOUT), ANNA, Limits())
+    peer.call()
+    await asyncio.wait_for(peer.done.wait(), BOUND_S)
+    await door.aclose()
+    assert ["result" in message for message in peer.heard] == [True, True, True]

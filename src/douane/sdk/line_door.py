@@ -207,8 +207,13 @@ class LineDoor:
     def _begin(self, id_: rpc.Id, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = self._loop.create_task(work)
         self._open[id_] = task
-        task.add_done_callback(lambda _: self._open.pop(id_, None))
+        task.add_done_callback(lambda _: self._forget(id_, task))
         return task
+
+    def _forget(self, id_: rpc.Id, task: "asyncio.Task[None]") -> None:
+        # Answered, an id may be in use again.
+        if self._open.get(id_) is task:
+            del self._open[id_]
 
     async def _serve(self, request: rpc.Request, call: Call, greeted: Greeted | None, say: Say) -> None:
         token = token_of(request.params)
@@ -221,13 +226,16 @@ class LineDoor:
                 outcome = await self._listener.run(call, deliver)
                 if type(outcome) is InputRequired:
                     outcome = self._listener.asking(call, outcome)
-                say(stateless.write_outcome(request.id, call, outcome))
+                frame = stateless.write_outcome(request.id, call, outcome)
             else:
                 outcome = await self._listener.run_driven(call, deliver, greeted.revision, greeted.asked, self._send)
-                say(self._listener.write_older(request.id, call, outcome, greeted.revision))
+                frame = self._listener.write_older(request.id, call, outcome, greeted.revision)
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
-            say(rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id)))
+            frame = rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id))
+        # Before it leaves: who hears the answer may use the id again.
+        self._open.pop(request.id, None)
+        say(frame)
 
     async def _say(self, id_: rpc.Id, result: Awaitable[dict[str, Any]], say: Say) -> None:
         try:
@@ -235,6 +243,7 @@ class LineDoor:
         except Exception:
             # As in `_serve`.
             frame = rpc.write_error(id_, INTERNAL_ERROR, self._listener.internal_fault(new_id()))
+        self._open.pop(id_, None)
         say(frame)
 
     def _send(self, frame: bytes) -> None:
