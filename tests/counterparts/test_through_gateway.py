@@ -158,6 +158,14 @@ async def test_the_gateway_speaks_with_each_server_the_newest_revision_that_it_k
         assert f"upstream everything is up ({spoken['everything']})" in "\n".join(by_url.log)
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_that_shows_no_text_of_a_401_tells_why_it_was_turned_away(mode: str, place: Place) -> None:
+    url = place.doors(place.all)["http"]["url"]
+    for token, why in (("wrong", "client: this token is not known here"), (None, "client: send the gateway's token")):
+        said = await place.asked(asking(CLIENTS["py2"](), url=url, token=token, mode=mode))
+        assert said["error"]["message"].startswith(why)
+
+
 @pytest.mark.parametrize("who", INSPECTING, ids=lambda who: who.name)
 async def test_the_inspector_gets_through_either_door_what_it_gets_directly(who: Asking, place: Place) -> None:
     config = place.files / "inspected.json"

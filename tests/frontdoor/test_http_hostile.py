@@ -186,6 +186,9 @@ async def test_nobody_comes_in_without_the_token_and_the_audit_holds_one_leaf_a_
         message = request("tools/call", enveloped(tool("hostile_count")))
         missing = await post(running, message, head(None, message))
         assert (missing.status, missing.headers["www-authenticate"]) == (401, "Bearer")
+        error = missing.message["error"]
+        assert (missing.message["id"], error["code"]) == (None, -32600)
+        assert error["message"].startswith("client: send the gateway's token as")
         wrong = [
             f"Bearer {running.token}x",
             f"Bearer {running.token[:-1]}",

@@ -113,11 +113,14 @@ async def test_only_those_for_whom_it_is_there_find_it_and_strangers_learn_no_na
     async with world(tmp_path, **servers) as running:
         asked = request("tools/list")
         known, unknown = head(running.token, asked), head(None, asked)
-        statuses = {
-            name: [(await post(running, asked, who, f"/mcp/{name}")).status for who in (known, unknown)]
+        answers = {
+            name: [await post(running, asked, who, f"/mcp/{name}") for who in (known, unknown)]
             for name in ("theirs", "none", "mine/", "..%2fmcp")
         }
-        assert set(map(tuple, statuses.values())) == {(404, 401)}
+        assert {tuple(answer.status for answer in both) for both in answers.values()} == {(404, 401)}
+        assert len({tuple((a.headers["content-type"], a.body) for a in both) for both in answers.values()}) == 1
+        stranger = await post(running, asked, unknown, "/mcp/mine")
+        assert (stranger.status, stranger.body) == (401, answers["none"][1].body)
         there, not_there = [await get(running, f"/mcp/{name}", known) for name in ("theirs", "none")]
         assert there.body == not_there.body
         async with http(running, "/mcp/mine") as client:

@@ -7,7 +7,7 @@ the gateway unready: the others serve (RELIABILITY F43).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..sdk.http_door import Admit, Turned
+from ..sdk.http_door import Admit, Turned, turn_away
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import json
 
@@ -46,7 +46,7 @@ def routed(paths: Mapping[bytes, Endpoint], admit: Admit) -> Endpoint:
             if request.path.startswith(b"/mcp/"):
                 admit(request)
         except Turned as turned:
-            reply.send(turned.status, (*_TEXT, *turned.headers), turned.reason.encode())
+            turn_away(request, reply, turned)
             return
         reply.send(404, _TEXT, NOTHING_HERE.encode())
 

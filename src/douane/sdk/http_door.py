@@ -27,7 +27,7 @@ from .client_sessions import ClientSession, Sessions
 from .http_answer import AS_JSON, AS_STREAM, AS_TEXT, Answer, BatchAnswer, Header, Part, refuse, send_refusal, written
 from .listener import Listener, conversation_of, new_id
 
-__all__ = ["Admit", "HttpDoor", "Turned"]
+__all__ = ["Admit", "HttpDoor", "Turned", "turn_away"]
 
 _MODERN = MODERN.encode()
 
@@ -88,7 +88,7 @@ class HttpDoor:
             try:
                 principal = self._admit(request)
             except Turned as turned:
-                reply.send(turned.status, AS_TEXT.plus(*turned.headers), turned.reason.encode())
+                turn_away(request, reply, turned)
                 return
             papers = request.memo["papers"] = _papers(request, principal, self._loop.time() + self._papers_s)
         if papers.calls:
@@ -388,6 +388,16 @@ def _takes_streams(request: Request) -> bool:
     # Every client has to, since there is this transport; one that takes JSON alone cannot be asked anything.
     accepted = request.headers.get(b"accept", b"*/*")
     return b"text/event-stream" in accepted or b"*/*" in accepted
+
+
+def turn_away(request: Request, reply: Reply, turned: Turned) -> None:
+    """Whose credentials are refused, when he posts, gets an error of JSON-RPC: the official Python client shows no other
+    body. A 404 stays as it is at a path where nothing is."""
+    if request.method == b"POST" and turned.status != 404:
+        error = rpc.write_error(None, INVALID_REQUEST, turned.reason)
+        reply.send(turned.status, AS_JSON.plus(*turned.headers), error)
+    else:
+        reply.send(turned.status, AS_TEXT.plus(*turned.headers), turned.reason.encode())
 
 
 def _malformed(reply: Reply, fault: rpc.FrameError) -> None:

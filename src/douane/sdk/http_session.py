@@ -42,6 +42,7 @@ _ACCEPT: Sequence[Header] = (
     (b"content-type", b"application/json"),
     (b"accept", b"application/json, text/event-stream"),
 )
+_TURNED_AWAY = (401, 403)
 _KEPT_HEADS = 4096
 _SIDE_S = 5.0
 """How long what is said beside the calls may take."""
@@ -117,7 +118,8 @@ class HttpSession:
         discover = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
         headers = (*self._own, *stateless.http_headers("server/discover", {}))
         response = await self._post(headers, discover, deadline_s)
-        answer = self._maybe_answer(response)
+        # Whatever stands in it, a refusal of credentials says nothing of eras.
+        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
         if answer is None:
             _refuse_unless_evidence(response)
             era = Era.HANDSHAKE
@@ -440,7 +442,7 @@ class _Exchange(Deadline):
 
 
 def _refuse_unless_evidence(response: Response) -> None:
-    if response.status in (401, 403):
+    if response.status in _TURNED_AWAY:
         raise CannotConnect(f"refuses our credentials ({response.status}); set `headers` of this upstream")
     if not judge_status(response.status):
         raise CannotConnect(_said(response))
