@@ -49,8 +49,12 @@ def _lines(date: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "`url` is `http://127.0.0.1:8440/mcp`, or `/mcp/NAME` for a [virtual server](virtual-servers.md); `token` is what stands in"
     yield "`~/.config/douane/token`. `command` and `arguments` are `douane` and `stdio`, `--config`, the file; the official SDK, on"
-    yield "which most of these start a command, hands it no more of your variables than `HOME` and `PATH`: with `DOUANE_HOME` of your own,"
+    yield "which most of these start a command, hands it few of your variables (`HOME`, `PATH`): with `DOUANE_HOME` of your own,"
     yield "set it in the framework's `env` as well. How [other clients](clients.md) are connected."
+    yield ""
+    yield "With a wrong token, those on mcp 2 say what the gateway says (`client: this token is not known here`). LangChain says"
+    yield "that the status was 401, BeeAI that its session was destroyed, and CrewAI, which goes by `mcpadapt`, that it could not"
+    yield "connect after 30 seconds: the 401 is in what it prints before."
     for framework in FRAMEWORKS:
         if not framework.lock.exists():
             continue
