@@ -53,6 +53,7 @@ HOT = (
     "sdk.listener",
     "sdk.results",
     "sdk.served",
+    "sdk.session_answer",
     "sdk.toolbox",
     "transports.http_client",
     "transports.http_connection",

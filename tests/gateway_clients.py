@@ -208,7 +208,8 @@ class HttpClient:
             *whole, unread = unread.split(b"\n\n")
             for event in whole:
                 data = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
-                if data:
+                # A stream begins with an event that has an id and no data.
+                if any(data):
                     yield json.loads(b"\n".join(data))
 
     async def ask(self, method: str, params: Message | None = None, **meta: Any) -> Message:

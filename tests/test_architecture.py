@@ -81,7 +81,7 @@ FRONTS: dict[str, set[str]] = {
         "permit_text",
     },
     "sdk": {
-        *("Answer", "CannotConnect", "Client", "Host", "Reaching", "ServerError"),
+        *("Answer", "CannotConnect", "Change", "Client", "Host", "Reaching", "ServerError"),
         *("Context", "DefinitionError", "Server", "ToolError"),
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited", "ListRoots", "Root", "Sample", "Sampled", "choices"),
         *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),

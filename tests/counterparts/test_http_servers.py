@@ -33,7 +33,10 @@ async def test_a_tool_that_grew_is_listed_and_clients_are_told(tmp_path: Path) -
         await ear.send("GET", older.headers() | LISTEN)
         _, said = await ear.status()
         assert text_of(await client.ask("tools/call", tool("py_grow", {"name": "twig"}))) == "grown"
-        assert b"notifications/tools/list_changed" in await anext(ear.chunks(said))
+        chunks = ear.chunks(said)
+        # A stream begins with an event that says nothing.
+        assert (await anext(chunks)).endswith(b"data: \n\n")
+        assert b"notifications/tools/list_changed" in await anext(chunks)
         assert "py_twig" in names_of(await older.ask("tools/list"))
         assert text_of(await client.call("py_twig")) == "twig"
 

@@ -23,8 +23,11 @@ class Stream:
     ended: bool = False
     gone: Any = None
 
-    def write(self, data: bytes) -> None:
-        self.heard.append(data)
+    def open(self, status: int, headers: Any) -> None:
+        assert status == 200
+
+    def write(self, data: bytes, *, max_unsent_bytes: int | None = None) -> None:
+        self.heard += [line[6:] for line in data.split(b"\n") if line.startswith(b"data: {")]
 
     def end(self) -> None:
         self.ended = True
@@ -197,7 +200,7 @@ def test_notifications_go_to_the_newest_stream() -> None:
     session = House().open()
     old, new = listening(session), listening(session)
     session.tell(b"{}")
-    assert (old.ended, old.heard, new.heard) == (True, [], [b"data: {}\n\n"])
+    assert (old.ended, old.heard, new.heard) == (True, [], [b"{}"])
     new.gone()
     session.tell(b"{}")
     assert len(new.heard) == 1
@@ -211,7 +214,7 @@ def test_every_session_that_listens_is_told_of_changed_lists(changes: bool) -> N
     items = [Item(kind, "files", "x", "x", {}, "d") for kind in ("tools", "resources", "resourceTemplates") if changes]
     at.catalog.publish("files", items, frozenset())
     told = [
-        b'data: {"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{}}\n\n',
-        b'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}\n\n',
+        b'{"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{}}',
+        b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}',
     ]
     assert [stream.heard for stream in streams] == [told if changes else []] * 2

@@ -9,7 +9,8 @@ from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Outcome
 from douane.registry.catalog import Catalog
 from douane.sdk.client_sessions import Sessions
-from douane.sdk.http_door import HttpDoor, Turned
+from douane.sdk.held import Turned
+from douane.sdk.http_door import HttpDoor
 from douane.sdk.listener import Listener
 from douane.transports.http_server import Reply, Request
 from douane.wire import rpc

@@ -14,7 +14,7 @@ from douane.gateway.front import ABOUT
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog
-from douane.sdk.http_door import Turned
+from douane.sdk.held import Turned
 from douane.sdk.listener import Listener
 from douane.sdk.sse_door import SseDoor
 from douane.transports.http_server import Guard, HttpServer, Request, serve

@@ -32,7 +32,7 @@ from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
-from ..sdk.http_door import Turned
+from ..sdk.held import Turned
 from ..sdk.session import Noted, Session
 from ..sdk.url import open_url
 from ..stores.ports import Ledger, StoreBusy, StoreFailed

@@ -20,7 +20,7 @@ from ..protocol.call import Call
 from ..protocol.outcome import Outcome
 from .interceptor import Gate, Interceptor, Onward, Passed, Stage, Wrap
 from .runner import through_gates, through_wrap
-from .trail import Emit, Handler, Observer, Step, Trail
+from .trail import Emit, Handler, Observer, Pausable, Step, Trail
 
 __all__ = [
     "Chain",
@@ -31,6 +31,7 @@ __all__ = [
     "Observer",
     "Onward",
     "Passed",
+    "Pausable",
     "Stage",
     "Step",
     "Trail",

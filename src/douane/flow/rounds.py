@@ -247,7 +247,7 @@ async def drive_rounds(
                 waited_s, pause_s = waited_s + pause_s, min(pause_s * 2, 5.0)
             round_ = call.round + 1 if outcome.asks else call.round
             call = replace(call, id=new_id(), answers=answers, state=outcome.state, round=round_)
-            outcome = await handler(call, Emit(emit.deliver, Trail(call)))
+            outcome = await handler(call, Emit(emit.deliver, Trail(call), emit.stream))
         return outcome
     except Unanswered as exc:
         return exc.outcome

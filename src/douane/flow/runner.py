@@ -180,7 +180,7 @@ async def _heard(
             event = heard
         emit(event)
 
-    outcome = await next_(call, Emit(deliver, emit.trail))
+    outcome = await next_(call, Emit(deliver, emit.trail, emit.stream))
     return _broken(broke, call, emit.trail) if broke else outcome
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter_ns as now_ns
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from ..protocol.call import JSON, Call, Event
 from ..protocol.outcome import Outcome
 
-__all__ = ["Did", "Emit", "Handler", "Noted", "Observer", "Step", "Trail"]
+__all__ = ["Did", "Emit", "Handler", "Noted", "Observer", "Pausable", "Step", "Trail"]
 
 Did = Literal["passed", "rewrote", "answered", "refused", "revised", "broke", "cancelled"]
 
@@ -62,11 +62,20 @@ class Trail(msgspec.Struct):
         return [Step(*step) for step in self.seen]
 
 
+class Pausable(Protocol):
+    """The stream a caller is answered on, where it comes again for the rest when that is closed."""
+
+    def pause(self, retry_ms: int | None = None) -> None:
+        """Close it while the call goes on. The caller comes again after that many milliseconds at the earliest."""
+        ...
+
+
 class Emit(msgspec.Struct, frozen=True):
     """The caller's ear while a call runs. Calling it is synchronous and never waits; it carries the call's trail."""
 
     deliver: Callable[[Event], None]
     trail: Trail
+    stream: Pausable | None = None
 
     def __call__(self, event: Event) -> None:
         self.deliver(event)

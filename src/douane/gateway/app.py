@@ -10,7 +10,7 @@ from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
 from ..interceptors import record
 from ..protocol.call import Principal
-from ..sdk.http_door import Admit
+from ..sdk.held import Admit
 from ..sdk.line_door import LineDoor
 from ..transports.http_server import Endpoint
 from ..transports.link import Link

@@ -16,7 +16,8 @@ from ..protocol.call import Call, Principal
 from ..protocol.outcome import Refused
 from ..registry.catalog import Lists
 from ..sdk.client_sessions import Sessions
-from ..sdk.http_door import Admit, HttpDoor, Turned
+from ..sdk.held import Admit, Turned
+from ..sdk.http_door import HttpDoor
 from ..sdk.listener import About, Listener
 from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Request

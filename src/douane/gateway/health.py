@@ -7,7 +7,8 @@ the gateway unready: the others serve (RELIABILITY F43).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..sdk.http_door import Admit, Turned, turn_away
+from ..sdk.held import Admit, Turned
+from ..sdk.http_door import turn_away
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import json
 

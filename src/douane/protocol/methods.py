@@ -48,6 +48,9 @@ METHODS: dict[str, Method] = {
     "resources/list": Method(lists="resources", cacheable=True, params=frozenset({"cursor"})),
     "resources/templates/list": Method(lists="resourceTemplates", cacheable=True, params=frozenset({"cursor"})),
     "resources/read": Method(target_key="uri", may_ask=True, cacheable=True, params=frozenset({"uri"})),
+    "resources/subscribe": Method(_OLD, target_key="uri", params=frozenset({"uri"})),
+    "resources/unsubscribe": Method(_OLD, target_key="uri", params=frozenset({"uri"})),
+    "subscriptions/listen": Method(_NEW, params=frozenset({"notifications"})),
     "completion/complete": Method(params=frozenset({"ref", "argument", "context"})),
 }
 """Requests a client may send to a server, and that are served here. Anything else is method not found."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .changes import Change
     from .client import Answer, Client, ServerError
     from .connect import CannotConnect
     from .content import Audio, Embedded, Image, Link, Message, Result, Text
@@ -26,6 +27,7 @@ __all__ = [
     "Audio",
     "CannotAsk",
     "CannotConnect",
+    "Change",
     "Client",
     "Context",
     "DefinitionError",
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "changes": ("Change",),
     "client": ("Answer", "Client", "ServerError"),
     "connect": ("CannotConnect",),
     "content": ("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),

@@ -4,6 +4,8 @@ It waits as long as the deadline says and raises `ServerError` for an error. Can
 """
 
 import asyncio
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,9 +17,14 @@ from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.methods import METHODS, target_of
 from ..protocol.outcome import Complete, Failed, Refused
 from ..protocol.versions import Era
+from ..transports.link import LinkClosed
+from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+from .changes import Changes
 from .context import Level
+from .kept import Kept, ttl_ms_of
 from .session import Noted, Session
 from .target import Reaching, Target, open_target
+from .watch import Unwatchable, Watch, has_member, watch
 
 __all__ = ["Answer", "Client", "ServerError"]
 
@@ -64,13 +71,19 @@ class Client:
         deadline_s: float = 60.0,
         how: Reaching | None = None,
         on_note: Noted | None = None,
+        cache: bool = False,
     ) -> None:
         """`deadline_s`: for each call that does not say another. `on_note` is told what belongs to no call, such as
-        `notifications/tools/list_changed`.
+        `notifications/tools/list_changed`. `cache`: lists and resources are not asked for again while the server says
+        that they may be kept, and has not told that they changed.
         """
         self.deadline_s = deadline_s
         self._how, self._on_note = how or Reaching(), on_note or _ignore_note
         self._stack = AsyncExitStack()
+        self._kept = Kept(time.monotonic) if cache else None
+        self._watch: Watch | None = None
+        self._subscribed: dict[str, None] = {}
+        self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
         # An open session has `welcome`; nothing else that can be called does.
         self._target: Target | None = None
         self.session: Session
@@ -83,10 +96,13 @@ class Client:
     async def __aenter__(self) -> "Client":
         if self._target is not None:
             try:
-                self.session = await open_target(self._target, self._how, self._on_note, self._stack)
+                self.session = await open_target(self._target, self._how, self._hear, self._stack)
             except BaseException:
                 await self.aclose()
                 raise
+            self.session.ended.add_done_callback(lambda _: self._end_readers())
+            if self._kept is not None:
+                self._watching()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,6 +110,10 @@ class Client:
 
     async def aclose(self) -> None:
         """End the session, and the process or server that was started for it."""
+        self._end_readers()
+        kept, self._watch = self._watch, None
+        if kept is not None:
+            await kept.aclose()
         await self._stack.aclose()
 
     # --- what the server is ---
@@ -154,7 +174,16 @@ class Client:
 
     async def read(self, uri: str) -> "list[dict[str, Any]]":
         """What the resource holds: its contents, as the protocol writes them."""
-        return (await self.request("resources/read", {"uri": uri}))["contents"]
+        if self._kept is None:
+            return (await self.request("resources/read", {"uri": uri}))["contents"]
+        key = ("resources/read", uri)
+        found = self._kept.get(key)
+        if found is None:
+            asked = self._kept.asking()
+            result = await self.request("resources/read", {"uri": uri})
+            found = result["contents"]
+            self._kept.put(key, found, ttl_ms_of(result), asked)
+        return list(found)
 
     async def prompt(self, name: str, arguments: Mapping[str, str] = _NO_ARGUMENTS) -> "list[dict[str, Any]]":
         """The messages of a prompt."""
@@ -169,6 +198,59 @@ class Client:
         if others:
             params["context"] = {"arguments": dict(others)}
         return (await self.request("completion/complete", params))["completion"]["values"]
+
+    # --- what it tells of its own accord ---
+
+    async def subscribe(self, uri: str) -> None:
+        """Be told when what is read at `uri`, or below it, is not what it was; see `changes`."""
+        if not has_member(self.session.welcome.capabilities, "resources", "subscribe"):
+            raise ServerError(METHOD_NOT_FOUND, "the server does not tell of resources that change")
+        try:
+            await self._watching().add(uri)
+        except Unwatchable as exc:
+            raise ServerError(exc.code, str(exc)) from None
+        except TimeoutError:
+            raise ServerError(DEADLINE_EXCEEDED, "the server does not say whether it tells of changes") from None
+        except LinkClosed as exc:
+            raise ServerError(UPSTREAM_UNAVAILABLE, str(exc)) from None
+        self._subscribed[uri] = None
+
+    def unsubscribe(self, uri: str) -> None:
+        """Be told no longer of `uri`."""
+        self._subscribed.pop(uri, None)
+        self._watching().drop(uri)
+
+    def changes(self) -> Changes:
+        """What changes from now on: lists, and what was subscribed to. It ends with the session.
+
+            async for change in client.changes():
+                if change.what == "tools":
+                    tools = await client.tools()
+
+        A change that nobody has looked at yet is told once, and after a lost connection everything counts as changed.
+        """
+        self._watching()
+        reader = Changes()
+        self._readers.add(reader)
+        if not self.is_open:
+            reader.end()
+        return reader
+
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            self._watch = watch(self.session, self._hear)
+        return self._watch
+
+    def _hear(self, method: str, params: JSON) -> None:
+        self._on_note(method, params)
+        if self._kept is not None:
+            self._kept.hear(method, params)
+        for reader in tuple(self._readers):
+            reader.hear(method, params, self._subscribed)
+
+    def _end_readers(self) -> None:
+        for reader in tuple(self._readers):
+            reader.end()
 
     async def request(self, method: str, params: JSON, on_event: Callable[[Event], None] | None = None) -> JSON:
         """The result of one request."""
@@ -210,20 +292,34 @@ class Client:
     async def _all(self, method: str, capability: str) -> "list[dict[str, Any]]":
         if capability not in self.session.welcome.capabilities:
             return []
-        return (await self.list(method))[0]
+        if self._kept is None:
+            return (await self.list(method))[0]
+        key = (method, "")
+        found = self._kept.get(key)
+        if found is None:
+            asked = self._kept.asking()
+            found, _, ttl_ms = await self._pages(method, _NO_ARGUMENTS)
+            self._kept.put(key, found, ttl_ms, asked)
+        return list(found)
 
     async def list(self, method: str, meta: JSON = _NO_ARGUMENTS) -> tuple[list[dict[str, Any]], JSON]:
         """All pages of one list, and `_meta` of the last page. `meta` is sent with each request."""
+        items, last, _ = await self._pages(method, meta)
+        return items, last
+
+    async def _pages(self, method: str, meta: JSON) -> "tuple[list[dict[str, Any]], JSON, int]":
+        """And for how many milliseconds all of it may be kept."""
         member = METHODS[method].lists or ""
         items: list[dict[str, Any]] = []
         own: dict[str, Any] = {"_meta": meta} if meta else {}
-        params = own
+        params, ttls = own, set[int]()
         while True:
             page = await self.request(method, params)
             items += page[member]
+            ttls.add(ttl_ms_of(page))
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str):
-                return items, page.get("_meta", {})
+                return items, page.get("_meta", {}), min(ttls)
             params = {**own, "cursor": cursor}
 
 

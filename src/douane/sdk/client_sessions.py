@@ -12,37 +12,64 @@ from collections.abc import Callable
 from ..protocol.call import JSON, Principal
 from ..protocol.methods import Kind
 from ..transports.http_server import Reply
-from ..wire import rpc, sse
+from ..wire import rpc
+from .event_store import Bounds, EventStore, Shelf, Stream, Unresumable
 from .greeted import Greeted
 from .listener import Offer, list_names
+from .subscriptions import Ear, Owner, owner_of
 
 __all__ = ["ClientSession", "Sessions"]
 
 
 class ClientSession:
-    """One session: what the client said of itself, its open calls, and the stream it listens on."""
+    """One session: what the client said of itself, its open calls, and its event streams."""
 
-    def __init__(self, principal: Principal, greeted: Greeted, now_s: float) -> None:
+    def __init__(self, principal: Principal, greeted: Greeted, now_s: float, shelf: Shelf) -> None:
         self.id = secrets.token_urlsafe(32)
         self.principal, self.greeted, self.last_used_s = principal, greeted, now_s
         self.open: dict[rpc.Id, asyncio.Task[None]] = {}
-        self._ear: Reply | None = None
+        self._shelf = shelf
+        self._events: EventStore | None = None
+        self._ear: Stream | None = None
+        """The stream it listens on for what belongs to no call."""
+        self.ear = Ear(owner_of(principal), self._updated)
 
     @property
     def busy(self) -> bool:
-        return bool(self.open) or self._ear is not None
+        return bool(self.open) or (self._ear is not None and self._ear.is_heard)
 
     @property
-    def owner(self) -> tuple[str, str]:
-        """Whose share it takes: a person's, whatever clients they use."""
-        return self.principal.tenant, self.principal.subject
+    def events(self) -> EventStore:
+        """Its event streams. Most sessions never have one."""
+        if self._events is None:
+            self._events = EventStore(self._shelf, self.greeted.revision)
+        return self._events
 
-    def listen(self, reply: Reply) -> None:
-        """Notifications go to the newest stream; an older one ends."""
-        if self._ear is not None:
-            self._ear.end()
-        self._ear = reply
-        reply.gone = self._deaf
+    @property
+    def owner(self) -> Owner:
+        return self.ear.owner
+
+    def listen(self, reply: Reply) -> Stream:
+        """Notifications go to the newest connection; an older one ends."""
+        if self._ear is None:
+            self._ear = self.events.begin()
+        self._ear.open(reply)
+        return self._ear
+
+    def resume(self, reply: Reply, event_id: str) -> tuple[Stream, bool]:
+        """Go on with the stream that an event was on, after it. False: what belongs to no call was not all kept.
+
+        Raises Unresumable; nothing is answered then.
+        """
+        stream, after = self.events.find(event_id)
+        try:
+            stream.resume(reply, after)
+        except Unresumable:
+            if stream is not self._ear:
+                raise
+            stream.open(reply)
+            return stream, False
+        return stream, True
 
     def hear(self, note: rpc.Notification) -> None:
         """What the client tells: that it gives up a call."""
@@ -51,22 +78,29 @@ class ClientSession:
             self.open[id_].cancel()
 
     def tell(self, frame: bytes) -> None:
+        """Something that belongs to no call. Kept for a client that listens, has listened, or has said that it will."""
+        if self._ear is None and self.ear.uris:
+            self._ear = self.events.begin()
         if self._ear is not None:
-            self._ear.write(sse.encode(frame))
+            self._ear.say(frame)
 
     def hush(self) -> None:
-        """End the stream it listens on."""
+        """End the connection it listens on."""
         if self._ear is not None:
-            self._ear.end()
-            self._ear = None
+            self._ear.leave()
 
     def close(self) -> None:
         for task in tuple(self.open.values()):
             task.cancel()
-        self.hush()
+        if self._events is not None:
+            self._events.close()
 
-    def _deaf(self) -> None:
-        self._ear = None
+    def _updated(self, uri: str) -> None:
+        self.tell(rpc.write_notification("notifications/resources/updated", {"uri": uri}))
+
+
+def _unheard(session: ClientSession) -> None:
+    return
 
 
 class Sessions:
@@ -80,11 +114,18 @@ class Sessions:
         max_sessions: int = 10_000,
         max_per_principal: int = 1_000,
         idle_s: float = 1800.0,
+        kept: Bounds | None = None,
     ) -> None:
-        """Raises ValueError for an `idle_s` of nothing: what is in use would be unused as well."""
+        """`kept`: of what was said on event streams, for clients that lost one.
+
+        Raises ValueError for an `idle_s` of nothing: what is in use would be unused as well.
+        """
         if not idle_s > 0:
             raise ValueError(f"idle_s must be more than 0, not {idle_s}")
-        self._clock, self._idle_s = clock, idle_s
+        self._offer, self._clock, self._idle_s = offer, clock, idle_s
+        self.shelf = Shelf(clock, kept or Bounds())
+        self.ended: Callable[[ClientSession], None] = _unheard
+        """Told of each session that has ended."""
         self._max_sessions, self._max_per_principal = max_sessions, max_per_principal
         self._sessions: OrderedDict[str, ClientSession] = OrderedDict()
         self._held: Counter[tuple[str, str]] = Counter()
@@ -100,7 +141,7 @@ class Sessions:
         One that is in use never does.
         """
         self._drop_idle()
-        session = ClientSession(principal, Greeted(revision, capabilities), self._clock())
+        session = ClientSession(principal, Greeted(revision, capabilities), self._clock(), self.shelf)
         owner = session.owner
         if self._held[owner] >= self._max_per_principal and not self._make_room(lambda other: other.owner == owner):
             return f"you have {self._held[owner]} sessions, and each is in use"
@@ -125,6 +166,7 @@ class Sessions:
             if not self._held[session.owner]:
                 del self._held[session.owner]
         session.close()
+        self.ended(session)
 
     def hush_all(self) -> None:
         for session in self._sessions.values():
@@ -133,6 +175,13 @@ class Sessions:
     def close_all(self) -> None:
         for session in tuple(self._sessions.values()):
             self.end(session)
+
+    def refresh(self, session: ClientSession) -> None:
+        """Tell it of everything that may have changed, since it cannot be told what has."""
+        for name in ("tools", *(self._offer.capabilities & {"prompts", "resources"})):
+            session.tell(rpc.write_notification(f"notifications/{name}/list_changed", {}))
+        for uri in tuple(session.ear.uris):
+            session.ear.tell(uri)
 
     def _make_room(self, may_go: Callable[[ClientSession], bool]) -> bool:
         unused = next((s for s in self._sessions.values() if not s.busy and may_go(s)), None)

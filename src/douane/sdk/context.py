@@ -34,6 +34,7 @@ _MAX_UNHEARD = 100
 ASKED = "asked:"
 """Before the state of a function that returns `Ask`."""
 
+A = TypeVar("A")
 Level = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
 
@@ -110,6 +111,18 @@ class Context:
 
     def error(self, data: Any) -> None:
         self.log("error", data)
+
+    def close_stream(self, retry_s: float | None = None) -> None:
+        """Close the connection that the caller waits on, while the call goes on: it comes again for the rest.
+
+        For calls that take long, so that no connection is held for them. `retry_s`: when the caller is to come again.
+        Does nothing for callers that would not: only Streamable HTTP of revision 2025-11-25 knows this (SEP-1699).
+        """
+        retry_ms = None if retry_s is None else round(retry_s * 1000)
+        if get_ident() == self._thread:
+            self._close_stream(retry_ms)
+        else:
+            _quietly(self._loop, self._close_stream, retry_ms)
 
     # --- asking ---
 
@@ -230,14 +243,18 @@ class Context:
         elif len(self._unheard) < _MAX_UNHEARD:
             self._unheard.append(event)
 
+    def _close_stream(self, retry_ms: int | None) -> None:
+        if not self._ended and self._emit.stream is not None:
+            self._emit.stream.pause(retry_ms)
+
 
 async def _awaited(asked: Awaitable[T]) -> T:
     return await asked
 
 
-def _quietly(loop: asyncio.AbstractEventLoop, what: Callable[[Event], None], event: Event) -> None:
+def _quietly(loop: asyncio.AbstractEventLoop, what: Callable[[A], None], argument: A) -> None:
     try:
-        loop.call_soon_threadsafe(what, event)
+        loop.call_soon_threadsafe(what, argument)
     except RuntimeError:
         # The loop is closed: the server has gone while its thread still worked.
         return

@@ -11,18 +11,14 @@ from ..protocol.outcome import Outcome, Refused
 from ..transports.http_parse import encode_headers
 from ..transports.http_server import Reply
 from ..wire import rpc, sse
-from ..wire.batch import write_batch
 from ..wire.codes import http_status
-from .answers import Answers
 
 __all__ = [
     "AS_JSON",
     "AS_STREAM",
     "AS_TEXT",
     "Answer",
-    "BatchAnswer",
     "Header",
-    "Part",
     "refuse",
     "send_refusal",
     "written",
@@ -34,9 +30,6 @@ AS_TEXT = encode_headers([(b"content-type", b"text/plain; charset=utf-8")])
 AS_STREAM = encode_headers(
     [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 )
-
-_MAX_UNSENT_BYTES = 8 * 1024 * 1024
-"""Of a batch: one array of answers, while the one before is on its way."""
 
 
 class Answer(msgspec.Struct):
@@ -70,52 +63,6 @@ class Answer(msgspec.Struct):
             self._reply.end()
         else:
             self._reply.send(202, ())
-
-
-class BatchAnswer:
-    """How a batch is answered: events as they come, and then all answers in one array, or in a few."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply, self._open = reply, False
-        self.answers = Answers(self._tell)
-
-    def part(self, params: JSON) -> "Part":
-        return Part(self, params)
-
-    def _tell(self, frames: list[bytes], last: bool) -> None:
-        if not last:
-            self.say(write_batch(frames))
-        elif self._open:
-            self._reply.end(sse.encode(write_batch(frames)) if frames else b"")
-        elif frames:
-            self._reply.send(200, AS_JSON, write_batch(frames))
-        else:
-            self._reply.send(202, ())
-
-    def say(self, frame: bytes) -> None:
-        if not self._open:
-            self._reply.open(200, AS_STREAM)
-            self._open = True
-        self._reply.write(sse.encode(frame), max_unsent_bytes=_MAX_UNSENT_BYTES)
-
-
-class Part(msgspec.Struct):
-    """How one call of a batch is answered. Used like an `Answer`."""
-
-    _whole: BatchAnswer
-    _params: JSON
-
-    def deliver(self, event: Event) -> None:
-        self.say(stateless.write_event(event, token_of(self._params)))
-
-    def say(self, frame: bytes) -> None:
-        self._whole.say(frame)
-
-    def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
-        self._whole.answers.add(frame)
-
-    def abandon(self) -> None:
-        """A cancelled call has no answer."""
 
 
 def refuse(reply: Reply, id_: rpc.Id, refusal: Refused, *, modern: bool = True) -> None:

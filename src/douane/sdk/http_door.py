@@ -7,7 +7,6 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,28 +19,23 @@ from ..protocol.versions import HANDSHAKE, MODERN
 from ..transports.http_server import Reply, Request
 from ..wire import json, rpc
 from ..wire.batch import is_batch, split
-from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST
+from ..wire.codes import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 from .answers import out_of_place
 from .asked_client import Say
 from .client_sessions import ClientSession, Sessions
-from .http_answer import AS_JSON, AS_STREAM, AS_TEXT, Answer, BatchAnswer, Header, Part, refuse, send_refusal, written
+from .event_store import Unresumable
+from .held import Admit, Held, Turned
+from .http_answer import AS_JSON, AS_TEXT, Answer, refuse, send_refusal, written
+from .listen import Subscription
 from .listener import Listener, conversation_of, new_id
+from .session_answer import BatchAnswer, Part, SessionAnswer
+from .subscriptions import SUBSCRIBING
 
-__all__ = ["Admit", "HttpDoor", "Turned", "turn_away"]
+__all__ = ["HttpDoor", "turn_away"]
 
 _MODERN = MODERN.encode()
-
-
-class Turned(Exception):
-    """Nobody we know, or nobody who may come in by this door: how the request is answered."""
-
-    def __init__(self, status: int, reason: str, headers: Sequence[Header] = ()) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.headers = status, reason, headers
-
-
-Admit = Callable[[Request], Principal]
-"""Who sent a request. Raises Turned. Every method and every path of the endpoint goes through it."""
+_OF_THE_DOOR = frozenset({"server/discover", "subscriptions/listen"})
+"""Methods of the stateless era that do not go to what stands behind the door as they are."""
 
 
 class HttpDoor:
@@ -55,11 +49,15 @@ class HttpDoor:
         limits: rpc.Limits,
         *,
         papers_s: float = 1.0,
+        held: Held | None = None,
     ) -> None:
         """`papers_s`: how long what a head says is believed. A token that is withdrawn is good for no longer than that
-        (FEATURES I10 wants five seconds)."""
+        (FEATURES I10 wants five seconds), and `held` sees to it that no stream outlives it."""
         self._listener, self._admit, self._sessions, self._limits = listener, admit, sessions, limits
-        self._papers_s = papers_s
+        self._papers_s, self._held = papers_s, held or Held(admit)
+        sessions.ended = lambda session: listener.subscriptions.forget(session.ear)
+        self._subscriptions: set[Subscription] = set()
+        self._hushed = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, asyncio.Task[None]] = {}
@@ -71,10 +69,14 @@ class HttpDoor:
 
     def hush(self) -> None:
         """End the streams that only listen: they would hold up a drain, and nothing is owed to them."""
+        self._hushed = True
         self._sessions.hush_all()
+        for subscription in tuple(self._subscriptions):
+            subscription.end()
 
     async def aclose(self) -> None:
         """Cancel what is still open."""
+        self._held.close()
         self._sessions.close_all()
         tasks = (*self._tasks, *self._calls.values())
         for task in tasks:
@@ -149,12 +151,35 @@ class HttpDoor:
             if isinstance(call, Refused):
                 refuse(reply, frame.id, call)
                 return
-        if call.method == "server/discover":
-            self._begin(self._discover(reply, frame.id))
-        else:
-            id_ = call.id
+        id_ = call.id
+        if call.method not in _OF_THE_DOOR:
             self._calls[id_] = self._loop.create_task(self._serve_stateless(frame, call, reply))
             reply.gone = partial(self._give_up, id_)
+        elif call.method == "server/discover":
+            self._begin(self._discover(reply, frame.id))
+        else:
+            self._calls[id_] = self._loop.create_task(self._serve_listening(frame, call, request, reply))
+            reply.gone = partial(self._give_up, id_)
+
+    async def _serve_listening(self, frame: rpc.Request, call: Call, request: Request, reply: Reply) -> None:
+        stream = Answer(reply, frame.params)
+        subscription = Subscription(self._listener, call, frame.id, stream.say)
+
+        def hold() -> None:
+            self._held.hold(request, call.principal, reply, subscription.end)
+
+        self._subscriptions.add(subscription)
+        try:
+            outcome = self._stopping() if self._hushed else await subscription.run(hold)
+            stream.finish(stateless.write_outcome(frame.id, call, outcome), outcome, modern=True)
+        except Exception:
+            self._broke(frame, call, stream)
+        finally:
+            self._subscriptions.discard(subscription)
+            self._calls.pop(call.id, None)
+
+    def _stopping(self) -> Refused:
+        return Refused(UPSTREAM_UNAVAILABLE, f"{self._listener.about.layer}: it is stopping; listen again in a moment")
 
     async def _serve_stateless(self, frame: rpc.Request, call: Call, reply: Reply) -> None:
         stream = Answer(reply, frame.params)
@@ -189,7 +214,7 @@ class HttpDoor:
         elif isinstance(said, bytes):
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
-            answer = Answer(reply, frame.params)
+            answer = SessionAnswer(reply, frame.params, session)
             say = answer.say if session.greeted.capabilities and _takes_streams(request) else None
             task = self._begin_in(session, frame, said, answer, say)
             # One that is cancelled before its first step never gets to say that it was.
@@ -201,7 +226,7 @@ class HttpDoor:
         return session.greeted.read(frame, principal, conversation_of(principal, session.id))
 
     def _begin_in(
-        self, session: ClientSession, frame: rpc.Request, call: Call, stream: Answer | Part, say: Say | None
+        self, session: ClientSession, frame: rpc.Request, call: Call, stream: SessionAnswer | Part, say: Say | None
     ) -> asyncio.Task[None]:
         task = self._begin(self._serve_session(frame, call, stream, session, say))
         session.open[frame.id] = task
@@ -209,12 +234,15 @@ class HttpDoor:
         return task
 
     async def _serve_session(
-        self, frame: rpc.Request, call: Call, stream: Answer | Part, session: ClientSession, say: Say | None
+        self, frame: rpc.Request, call: Call, stream: SessionAnswer | Part, session: ClientSession, say: Say | None
     ) -> None:
         greeted = session.greeted
         revision = greeted.revision
         try:
-            outcome = await self._listener.run_driven(call, stream.deliver, revision, greeted.asked, say)
+            if call.method in SUBSCRIBING:
+                outcome = await self._listener.run_subscribing(call, session.ear)
+            else:
+                outcome = await self._listener.run_driven(call, stream.deliver, revision, greeted.asked, say, stream)
             answer = self._listener.write_older(frame.id, call, outcome, revision)
             stream.finish(answer, outcome, modern=False)
         except asyncio.CancelledError:
@@ -224,7 +252,7 @@ class HttpDoor:
         except Exception:
             self._broke(frame, call, stream)
 
-    def _broke(self, frame: rpc.Request, call: Call, stream: Answer | Part) -> None:
+    def _broke(self, frame: rpc.Request, call: Call, stream: Answer | SessionAnswer | Part) -> None:
         # The edge of the task: a fault of ours is still an answer to whoever waits.
         fault = Failed(INTERNAL_ERROR, self._listener.internal_fault(call.id), "unknown")
         stream.finish(rpc.write_error(frame.id, fault.code, fault.message), fault, modern=True)
@@ -270,7 +298,7 @@ class HttpDoor:
         except rpc.FrameError as fault:
             _malformed(reply, fault)
             return
-        whole = BatchAnswer(reply)
+        whole = BatchAnswer(reply, session)
         for message in messages:
             self._in_batch(message, whole, session, principal)
         whole.answers.seal()
@@ -305,9 +333,21 @@ class HttpDoor:
             reply.send(406, AS_TEXT, b"client: GET accepts text/event-stream")
             return
         session = self._session(request, reply, principal)
-        if session is not None:
-            reply.open(200, AS_STREAM)
-            session.listen(reply)
+        if session is None:
+            return
+        after = request.headers.get(b"last-event-id", b"")
+        whole = True
+        try:
+            if after:
+                stream, whole = session.resume(reply, after.decode("latin-1"))
+            else:
+                stream = session.listen(reply)
+        except Unresumable as exc:
+            reply.send(400, AS_TEXT, f"client: {exc}; GET without Last-Event-ID listens from now on".encode())
+            return
+        self._held.hold(request, principal, reply, stream.leave)
+        if not whole:
+            self._sessions.refresh(session)
 
     def _delete(self, request: Request, reply: Reply, principal: Principal) -> None:
         session = self._session(request, reply, principal)

@@ -28,7 +28,7 @@ from ..wire.batch import is_batch, split
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
 from .http_stream import Garbage, Listening
-from .session import LEVELS, Noted, Welcome, emit_note
+from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
 
 __all__ = ["HttpSession", "NotTaken", "open_http"]
 
@@ -46,6 +46,8 @@ _TURNED_AWAY = (401, 403)
 _KEPT_HEADS = 4096
 _SIDE_S = 5.0
 """How long what is said beside the calls may take."""
+_HELD_S = 900.0
+"""A listen stream on which nothing came for so long is not believed to be there."""
 _MAX_SIDE = 64
 """Of these at once. A server can cause them, by asking."""
 
@@ -107,6 +109,7 @@ class HttpSession:
         self._level = ""
         self._levelling: asyncio.Task[None] | None = None
         self._ear: asyncio.Task[None] | None = None
+        self.missed = nothing_missed
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
         self.welcome: Welcome
@@ -208,6 +211,24 @@ class HttpSession:
             return heard.answer or self._answer(response)
         except HttpTimeout:
             raise TimeoutError from None
+        except (HttpError, _Broken) as exc:
+            raise LinkClosed(str(exc)) from exc
+
+    async def listen(self, notifications: JSON, hear: Noted) -> Answer:
+        id_ = next(self._ids)
+        params: JSON = {"notifications": notifications, "_meta": self._envelope.base}
+        headers = (*self._own, *stateless.http_headers("subscriptions/listen", params))
+        frame = rpc.write_request(id_, "subscriptions/listen", params)
+        deadline = Deadline(self._loop.time() + _SIDE_S)
+
+        def on_note(note: rpc.Notification) -> None:
+            deadline.at = self._loop.time() + _HELD_S
+            hear(note.method, note.params)
+
+        heard = _Heard(self, on_note)
+        try:
+            response = await self._post(headers, frame, deadline, heard)
+            return heard.answer or self._answer(response)
         except (HttpError, _Broken) as exc:
             raise LinkClosed(str(exc)) from exc
 
@@ -369,6 +390,7 @@ class HttpSession:
 
     def _missed(self) -> None:
         self._noted("notifications/tools/list_changed", {})
+        self.missed()
 
     async def _tell(self, frame: bytes) -> None:
         try:

@@ -21,7 +21,9 @@ from ..wire.batch import is_batch, split, write_batch
 from ..wire.codes import INTERNAL_ERROR, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 from .answers import Answers, out_of_place
 from .greeted import Greeted
+from .listen import Subscription
 from .listener import Listener, conversation_of, list_names, new_id
+from .subscriptions import SUBSCRIBING, Ear, owner_of
 
 __all__ = ["LineDoor"]
 
@@ -48,6 +50,8 @@ class LineDoor:
         self._conversation = conversation_of(principal, new_id())
         self._open: dict[rpc.Id, asyncio.Task[None]] = {}
         self._greeted: Greeted | None = None
+        self._ear = Ear(owner_of(principal), self._on_update)
+        self._subscriptions: set[Subscription] = set()
         self._draining = False
         self.ended: asyncio.Future[str] = self._loop.create_future()
         listener.offer.on_change.append(self._on_change)
@@ -61,6 +65,8 @@ class LineDoor:
     async def drain(self, within_s: float) -> None:
         """Take nothing new, let what is open end within that time, and close the line."""
         self._draining = True
+        for subscription in tuple(self._subscriptions):
+            subscription.end()
         if self._open:
             await asyncio.wait(tuple(self._open.values()), timeout=within_s)
         await self.aclose()
@@ -76,6 +82,7 @@ class LineDoor:
 
     def _on_close(self, reason: str) -> None:
         self._listener.offer.on_change.remove(self._on_change)
+        self._listener.subscriptions.forget(self._ear)
         if self._greeted is not None:
             self._greeted.asked.close()
         if not self._owes:
@@ -88,6 +95,9 @@ class LineDoor:
         if self._greeted is not None:
             for name in list_names(kinds):
                 self._send(rpc.write_notification(f"notifications/{name}/list_changed", {}))
+
+    def _on_update(self, uri: str) -> None:
+        self._send(rpc.write_notification("notifications/resources/updated", {"uri": uri}))
 
     # --- frames ---
 
@@ -184,6 +194,8 @@ class LineDoor:
                 return _refuse(say, request.id, call)
         if call.method == "server/discover":
             return self._begin(request.id, self._say(request.id, self._listener.discover(), say))
+        if call.method == "subscriptions/listen":
+            return self._begin(request.id, self._listen(request, call, say))
         return self._begin(request.id, self._serve(request, call, None, say))
 
     def _initialize(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
@@ -222,7 +234,10 @@ class LineDoor:
             self._send(stateless.write_event(event, token))
 
         try:
-            if greeted is None:
+            if greeted is not None and call.method in SUBSCRIBING:
+                outcome = await self._listener.run_subscribing(call, self._ear)
+                frame = self._listener.write_older(request.id, call, outcome, greeted.revision)
+            elif greeted is None:
                 outcome = await self._listener.run(call, deliver)
                 if type(outcome) is InputRequired:
                     outcome = self._listener.asking(call, outcome)
@@ -234,6 +249,19 @@ class LineDoor:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
             frame = rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id))
         # Before it leaves: who hears the answer may use the id again.
+        self._open.pop(request.id, None)
+        say(frame)
+
+    async def _listen(self, request: rpc.Request, call: Call, say: Say) -> None:
+        subscription = Subscription(self._listener, call, request.id, self._send)
+        self._subscriptions.add(subscription)
+        try:
+            frame = stateless.write_outcome(request.id, call, await subscription.run())
+        except Exception:
+            # As in `_serve`.
+            frame = rpc.write_error(request.id, INTERNAL_ERROR, self._listener.internal_fault(call.id))
+        finally:
+            self._subscriptions.discard(subscription)
         self._open.pop(request.id, None)
         say(frame)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..auth.seal import Seal
-from ..flow.chain import Emit, Handler, Trail
+from ..flow.chain import Emit, Handler, Pausable, Trail
 from ..flow.rounds import Unanswered, drive_rounds
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
@@ -23,6 +23,7 @@ from ..wire import rpc
 from ..wire.codes import MISSING_CAPABILITY
 from .asked_client import AskedClient, Say
 from .interaction import Interactions, cannot_ask
+from .subscriptions import Bounds, Ear, Subscriptions
 
 __all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
 
@@ -33,6 +34,7 @@ ANSWER_WITHIN_S = 300.0
 _MAX_ROUNDS = 32
 """More questions than a person would answer, or a model with tools should need. SDK clients give up after ten."""
 _KEPT_LISTS = 32
+_NOTHING: JSON = {}
 _NO_STREAM = (
     "client: this call has to ask, and a client that takes no event stream cannot be asked;"
     " send `Accept: application/json, text/event-stream`"
@@ -86,7 +88,8 @@ class Offer(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`."""
+        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`; `subscribe` where one is
+        told of resources."""
         ...
 
 
@@ -114,13 +117,18 @@ class Listener:
         place: str = "",
         answer_within_s: float = ANSWER_WITHIN_S,
         on_refused: Callable[[Call, Refused], None] | None = None,
+        subscribing: Handler | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         """`settled` is waited for before anybody is answered, until `ready`. `seal`: of what callers keep for us between
         rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal. `on_refused` is told
-        of calls that never get to the handler, since they bring a state that is not theirs.
+        of calls that never get to the handler, since they bring a state that is not theirs. `subscribing` serves
+        `resources/subscribe` and `subscriptions/listen`, where that is not `handler`.
         """
         self.handler, self.offer, self.about = handler, offer, about
         self._settled, self._answer_within_s = settled, answer_within_s
+        self._subscribing = subscribing or handler
+        self.subscriptions = Subscriptions(self._ask, about.layer, bounds or Bounds())
         self._on_refused = on_refused
         self._asker = "upstream" if about.layer == "gateway" else about.layer
         self._interactions = Interactions(
@@ -158,13 +166,19 @@ class Listener:
         return self._interactions.outgoing(call, asked)
 
     async def run_driven(
-        self, call: Call, deliver: Callable[[Event], None], revision: str, asked: AskedClient, say: Say | None
+        self,
+        call: Call,
+        deliver: Callable[[Event], None],
+        revision: str,
+        asked: AskedClient,
+        say: Say | None,
+        stream: Pausable | None = None,
     ) -> Outcome:
         """`run` for a caller of the handshake era, which knows no rounds: it is asked with `say`, if that can be. Events
-        lose what `revision` does not know."""
+        lose what `revision` does not know. `stream`: what the caller is answered on, where it can be closed meanwhile."""
         if self._settled is not None:
             await self._settled()
-        emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call))
+        emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call), stream)
         outcome = await self.handler(call, emit)
         if type(outcome) is not InputRequired:
             return outcome
@@ -181,13 +195,25 @@ class Listener:
             call, emit, self.handler, ask, first=outcome, asker=self._asker, new_id=new_id, max_rounds=_MAX_ROUNDS
         )
 
+    async def run_subscribing(self, call: Call, ear: Ear) -> Outcome:
+        """One of `SUBSCRIBING`, from a caller of the handshake era that is told by `ear`."""
+        if call.method == "resources/unsubscribe":
+            self.subscriptions.unsubscribe(call.target or "", ear)
+            return Complete(_NOTHING)
+        return await self.subscriptions.subscribe(call, ear)
+
+    async def _ask(self, call: Call, emit: Emit) -> Outcome:
+        if self._settled is not None:
+            await self._settled()
+        return await self._subscribing(call, emit)
+
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""
         if self._settled is not None:
             await self._settled()
         about = self.about
         return stateless.discover_result(
-            self._capabilities(list_changed=False), about.server, about.instructions, ttl_ms=5_000
+            self._capabilities(list_changed=True), about.server, about.instructions, ttl_ms=5_000
         )
 
     async def initialize(self, revision: str, *, list_changed: bool) -> dict[str, Any]:
@@ -225,4 +251,6 @@ class Listener:
         has = self.offer.capabilities
         capabilities: dict[str, Any] = {"tools": {"listChanged": list_changed}}
         capabilities |= {name: {"listChanged": list_changed} for name in ("prompts", "resources") if name in has}
+        if "subscribe" in has and "resources" in has:
+            capabilities["resources"]["subscribe"] = True
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}

@@ -184,6 +184,13 @@ class Server:
         del self.toolbox.table(kind)[name]
         self.toolbox.changed(kind)
 
+    def updated(self, uri: str) -> None:
+        """What is read at `uri` is not what it was: all who subscribed to it, or to what is above it, are told.
+
+        May be called from everywhere: a coroutine, a plain function in its thread, a thread of your own.
+        """
+        self.listener.subscriptions.updated(uri)
+
     def _add(self, kind: Kind, name: str, made: Any) -> None:
         table = self.toolbox.table(kind)
         if name in table:

@@ -18,7 +18,8 @@ from ..transports.link import Link
 from ..transports.stdio import connect_stdio
 from ..wire.rpc import Limits
 from .client_sessions import Sessions
-from .http_door import Admit, HttpDoor, Turned
+from .held import Admit, Turned
+from .http_door import HttpDoor
 from .line_door import LineDoor
 from .listener import Listener
 from .sse_door import STREAM, SseDoor

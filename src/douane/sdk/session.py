@@ -6,6 +6,7 @@ and fails every open call the moment the line ends. It declares no capability of
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ import msgspec
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call, Event
 from ..protocol.eras import handshake, stateless
+from ..protocol.eras.envelope import SUBSCRIPTION
 from ..protocol.outcome import Failed, Outcome
 from ..protocol.peer import Answered, Batch, Peer, Progressed, Stray
 from ..protocol.versions import BATCHING, Era
@@ -21,8 +23,9 @@ from ..transports.link import Link, LinkClosed
 from ..wire import rpc
 from ..wire.batch import write_batch
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+from ..wire.json import is_object
 
-__all__ = ["LEVELS", "LineSession", "Noted", "Session", "Welcome", "emit_note"]
+__all__ = ["LEVELS", "LineSession", "Noted", "Session", "Welcome", "emit_note", "nothing_missed", "subscription_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +56,18 @@ class Session(Protocol):
     welcome: Welcome
     ended: "asyncio.Future[str]"
     """Resolved with the reason, in words, when the session cannot be used any more."""
+    missed: Callable[[], None]
+    """Called when something that belongs to no call may not have been heard. For whoever has to make it good."""
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome: ...
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
         """A request of our own, for no caller. Raises TimeoutError, or LinkClosed."""
+        ...
+
+    async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
+        """One `subscriptions/listen`, of the stateless era only: `hear` is told what comes on its stream, from the
+        acknowledgement on, until it ends. The answer is its graceful end, or a refusal. Raises LinkClosed."""
         ...
 
     async def aclose(self) -> None: ...
@@ -91,6 +101,9 @@ class LineSession:
         self._level = ""
         self._replies: list[bytes] | None = None
         """While a batch is read: what answers it."""
+        self._hearing: dict[int, Noted] = {}
+        """Who is told what comes on each open listen stream."""
+        self.missed = nothing_missed
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
         link.start(self._on_frame, self._on_close)
@@ -99,6 +112,11 @@ class LineSession:
     def strays(self) -> int:
         """Frames that belonged to nothing."""
         return self._peer.strays
+
+    @property
+    def is_idle(self) -> bool:
+        """No call is open."""
+        return not self._open
 
     def settle(self, welcome: Welcome, envelope: stateless.Envelope) -> None:
         """The era is known from here on."""
@@ -138,6 +156,19 @@ class LineSession:
         finally:
             self._give_up(waiter, "")
 
+    async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
+        assert self._envelope is not None
+        waiter = _Waiter(self._loop.create_future(), math.inf, math.inf)
+        params = {"notifications": notifications, "_meta": self._envelope.base}
+        # It stands beside the open calls: it has no deadline, and nothing that is logged belongs to it.
+        self._send_unbounded(waiter, lambda id_: rpc.write_request(id_, "subscriptions/listen", params))
+        self._hearing[waiter.id] = hear
+        try:
+            return await waiter.answer
+        finally:
+            del self._hearing[waiter.id]
+            self._give_up(waiter, "nobody listens any more")
+
     def start(self, method: str, params: JSON, deadline_s: float) -> "asyncio.Future[rpc.Response | rpc.Error]":
         """Like `ask`, without waiting: nobody has to look at the answer. Raises LinkClosed."""
         return self._start(method, params, deadline_s).answer
@@ -173,13 +204,16 @@ class LineSession:
             return stateless.write_call(id_, call, self._envelope)
         return handshake.write_call(id_, call, self.welcome.revision)
 
-    def _send(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
+    def _send_unbounded(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
         waiter.id, frame = self._peer.ask(waiter, write)
         try:
             self._link.send(frame)
         except LinkClosed:
             self._peer.forget(waiter.id)
             raise
+
+    def _send(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
+        self._send_unbounded(waiter, write)
         self._open[waiter.id] = waiter
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
@@ -246,7 +280,11 @@ class LineSession:
             if waiter is not None and waiter.call is not None and waiter.emit is not None:
                 emit_note(waiter.call, waiter.emit, note.params)
                 return
-        self._noted(note.method, note.params)
+        subscription = subscription_of(note.params)
+        if subscription is None:
+            self._noted(note.method, note.params)
+        elif (hear := self._hearing.get(subscription)) is not None:
+            hear(note.method, note.params)
 
     def _on_request(self, request: rpc.Request) -> None:
         if request.method == "ping":
@@ -284,6 +322,19 @@ def _look_away(answer: "asyncio.Future[rpc.Response | rpc.Error]") -> None:
     # Not every answer is waited for (a log level, a probe that came too late); its failure is no news.
     if not answer.cancelled():
         answer.exception()
+
+
+def nothing_missed() -> None:
+    return
+
+
+def subscription_of(params: JSON) -> int | None:
+    """The listen stream of ours that a notification came on; 0 for one that was never ours."""
+    meta: object = params.get("_meta")
+    found: object = meta.get(SUBSCRIPTION) if is_object(meta) else None
+    if found is None:
+        return None
+    return found if type(found) is int else 0
 
 
 def emit_note(call: Call, emit: Emit, params: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ Spec: specification/2024-11-05/basic/transports.mdx (HTTP with SSE).
 import asyncio
 import secrets
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -15,8 +16,8 @@ from ..protocol.call import Principal
 from ..transports.http_legacy import ServerEnd
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import rpc
+from .held import Admit, Held, Turned
 from .http_answer import AS_STREAM, AS_TEXT
-from .http_door import Admit, Turned
 from .line_door import LineDoor
 from .listener import Listener
 
@@ -54,6 +55,7 @@ class SseDoor:
         max_per_principal: int = _MAX_PER_PRINCIPAL,
         idle_s: float = 1800.0,
         pulse_s: float = _PULSE_S,
+        held: Held | None = None,
     ) -> None:
         """`below`: the path under which both endpoints are. `idle_s`: a stream on which nothing was said, and nothing is
         open, for so long is ended."""
@@ -64,6 +66,7 @@ class SseDoor:
         self._streams: dict[str, _Stream] = {}
         self._pulse: asyncio.TimerHandle | None = None
         self._draining = False
+        self._held = held or Held(admit, pulses=False)
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -88,6 +91,7 @@ class SseDoor:
             await asyncio.wait({stream.tending for stream in streams})
         if self._pulse is not None:
             self._pulse.cancel()
+        self._held.close()
 
     # --- GET ---
 
@@ -104,13 +108,14 @@ class SseDoor:
         elif self._held_by(principal) >= self._max_per_principal:
             reply.send(429, AS_TEXT, f"client: you have {self._max_per_principal} streams open; end one".encode())
         else:
-            self._begin(principal, reply)
+            end = self._begin(principal, reply)
+            self._held.hold(request, principal, reply, partial(end.close, "its client is not let in any more"))
 
     def _held_by(self, principal: Principal) -> int:
         owner = (principal.tenant, principal.subject)
         return sum((stream.principal.tenant, stream.principal.subject) == owner for stream in self._streams.values())
 
-    def _begin(self, principal: Principal, reply: Reply) -> None:
+    def _begin(self, principal: Principal, reply: Reply) -> ServerEnd:
         id_ = secrets.token_urlsafe(32)
         reply.open(200, AS_STREAM)
         end = ServerEnd(reply, (self._below + MESSAGES + b"?" + _ID).decode() + id_)
@@ -119,6 +124,7 @@ class SseDoor:
         self._streams[id_] = _Stream(principal, end, door, self._loop.time(), tending)
         if self._pulse is None:
             self._pulse = self._loop.call_later(self._pulse_s, self._beat)
+        return end
 
     async def _tend(self, id_: str, door: LineDoor) -> None:
         try:

@@ -63,6 +63,8 @@ class Toolbox:
             "resources/read": self._read_resource,
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
+            "resources/subscribe": self._subscribe,
+            "subscriptions/listen": self._listen,
         }
         self.parking = Parking(self._begin, layer="server", ttl_s=parked_s)
 
@@ -73,6 +75,7 @@ class Toolbox:
         found = {
             "tools": bool(self.tools),
             "resources": bool(self.resources or self.templates),
+            "subscribe": bool(self.resources or self.templates),
             "prompts": bool(self.prompts),
             "completions": bool(self.completions),
             "logging": self._logs,
@@ -169,6 +172,16 @@ class Toolbox:
         except Exception as exc:
             return _failed(exc, resource.function, call)
         return Complete({"contents": contents, "ttlMs": resource.ttl_ms, "cacheScope": "private"})
+
+    async def _subscribe(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
+        uri = call.target or ""
+        if self._find_resource(uri)[0] is None:
+            return Refused(INVALID_PARAMS, f"client: there is no resource {uri!r} here", {"uri": uri})
+        return Complete({})
+
+    async def _listen(self, call: Call, emit: Emit, inquiry: Inquiry | None) -> Outcome:
+        # Whoever may call may hear that a list has changed; the door does the telling.
+        return Complete({})
 
     def _find_resource(self, uri: str) -> tuple[Resource | None, dict[str, str]]:
         found = self.resources.get(uri)

@@ -112,6 +112,11 @@ class Reply(msgspec.Struct, eq=False):
         """Whether any of the answer was given."""
         return self._stage != "new"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a stream that its peer can still be told something on."""
+        return self._stage == "open" and self._connection is not None
+
     def cut(self) -> None:
         """The connection is lost. For the server's own use."""
         self._connection = None

@@ -19,6 +19,7 @@ __all__ = [
     "LOG_LEVEL",
     "META",
     "SERVER",
+    "SUBSCRIPTION",
     "VERSION",
     "Body",
     "kept_meta",
@@ -32,6 +33,8 @@ CAPABILITIES = META + "clientCapabilities"
 CLIENT = META + "clientInfo"
 LOG_LEVEL = META + "logLevel"
 SERVER = META + "serverInfo"
+SUBSCRIPTION = META + "subscriptionId"
+"""Of what is told on a listen stream: the id of the request that opened it, as it was written."""
 
 _ENVELOPE = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL})
 _HOP = _ENVELOPE | {"progressToken"}

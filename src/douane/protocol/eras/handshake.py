@@ -30,6 +30,8 @@ _NOTHING: dict[str, Any] = {}
 _NEWER = frozenset({"resultType", "ttlMs", "cacheScope"})
 """Words of 2026-07-28 that mean nothing from a server of this era, but would to a caller of the newer one."""
 
+_OF_A_RESOURCE = frozenset({"resources/read", "resources/subscribe"})
+
 Hello = tuple[str, JSON]
 """What an `initialize` settles: the revision, and the client's capabilities."""
 
@@ -109,7 +111,7 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
 
 def _older(code: int, data: object, call: Call) -> int:
     # Only the URI in the data tells a missing resource from other invalid parameters (2026-07-28 server/resources.mdx).
-    if code == INVALID_PARAMS and call.method == "resources/read" and json.is_object(data) and "uri" in data:
+    if code == INVALID_PARAMS and call.method in _OF_A_RESOURCE and json.is_object(data) and "uri" in data:
         return RESOURCE_NOT_FOUND
     return INTERNAL_ERROR if -32022 <= code <= -32020 else code
 

@@ -14,7 +14,7 @@ from ..call import JSON, Call, Event, Principal
 from ..methods import METHODS
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..versions import MODERN, STATELESS, Era
-from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, VERSION, Body, read_body
+from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, SUBSCRIPTION, VERSION, Body, read_body
 
 __all__ = [
     "Envelope",
@@ -27,6 +27,7 @@ __all__ = [
     "write_call",
     "write_event",
     "write_outcome",
+    "write_subscribed",
 ]
 
 _NOTHING: dict[str, Any] = {}
@@ -147,6 +148,11 @@ def write_event(event: Event, token: rpc.Id | None) -> bytes:
     if event.method == "notifications/progress" and token is not None:
         return rpc.write_notification(event.method, {**event.params, "progressToken": token})
     return rpc.write_notification(event.method, event.params)
+
+
+def write_subscribed(method: str, params: JSON, subscription: rpc.Id) -> bytes:
+    """A notification on a listen stream (basic/patterns/subscriptions.mdx)."""
+    return rpc.write_notification(method, {**params, "_meta": {SUBSCRIPTION: subscription}})
 
 
 def discover_result(capabilities: JSON, server: JSON, instructions: str | None, ttl_ms: int) -> dict[str, Any]:
