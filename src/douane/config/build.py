@@ -225,6 +225,7 @@ def _gateway(
             limits=_frame_limits(config),
         ),
         seal=seal,
+        epoch=lambda: rules().epoch,
     )
 
 

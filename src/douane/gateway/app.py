@@ -12,10 +12,12 @@ from ..interceptors import record
 from ..protocol.call import Principal
 from ..sdk.held import Admit
 from ..sdk.line_door import LineDoor
+from ..sdk.listener import new_id
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .front import Front, Settings, Shown
 from .health import Health, routed
+from .listen import Listening, Place
 from .router import Router
 from .upstream import Upstream
 from .view import View
@@ -23,6 +25,9 @@ from .view import View
 __all__ = ["Gateway", "Settings"]
 
 logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 1.0
+"""How long a stream may outlive the rule that let it listen."""
 
 
 class Gateway:
@@ -44,18 +49,21 @@ class Gateway:
         observers: Sequence[Observer] = (),
         settings: Settings,
         seal: Seal | None = None,
+        epoch: Callable[[], str] = lambda: "",
     ) -> None:
-        """`seal`: of what callers keep for us between the rounds of a call."""
+        """`seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
+        are others, who listens is asked for anew."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
         self._admit = admit
         self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
         ends = {name: chain.run for name, chain in self.inner.items()}
+        # The same for who subscribes, whom each upstream serves in another way.
+        subscribing = {n: Chain(inner(n), u.subscribe, dispatches=True).run for n, u in upstreams.items()}
 
         def front(shown: Shown, below: bytes = b"") -> Front:
-            end = Router(View(shown.lists, sees_originals=sees_originals), ends)
             return Front(
                 shown,
-                end,
+                Router(View(shown.lists, sees_originals=sees_originals), ends),
                 admit,
                 settings,
                 below=below,
@@ -63,6 +71,7 @@ class Gateway:
                 observers=observers,
                 seal=seal,
                 on_refused=record.refusals(log),
+                listening=Listening(shown.lists, subscribing, self._release),
             )
 
         self.whole = front(whole)
@@ -71,6 +80,9 @@ class Gateway:
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
+        for upstream in upstreams.values():
+            upstream.updated = self._updated
+        self._epoch, self._readmitting = epoch, asyncio.get_running_loop().create_task(self._readmit())
 
     @property
     def fronts(self) -> Sequence[Front]:
@@ -133,12 +145,16 @@ class Gateway:
     async def aclose(self) -> None:
         """Cancel what is open, stop every upstream, write what is to be written. Bounded by each part's own bounds."""
         self._draining = True
+        self._readmitting.cancel()
+        await asyncio.wait({self._readmitting})
         await _all(front.http.aclose() for front in self.fronts)
         await _all(front.sse.aclose() for front in self.fronts)
         for door in tuple(self._doors):
             await door.aclose()
         if self._doors:
             await asyncio.wait(tuple(self._doors.values()))
+        for front in self.fronts:
+            front.listening.close()
         await _all(upstream.aclose() for upstream in self.upstreams.values())
         await self.log.aclose()
 
@@ -148,6 +164,25 @@ class Gateway:
             await asyncio.wait(pending, timeout=self.settings.first_lists_s)
         for front in self.fronts:
             front.listener.ready()
+
+    def _updated(self, upstream: str, uri: str) -> None:
+        for front in self.fronts:
+            front.listening.updated(upstream, uri)
+
+    def _release(self, place: Place) -> None:
+        if not any(front.listening.wants(place) for front in self.fronts):
+            upstream, uri = place
+            self.upstreams[upstream].watched.drop(uri)
+
+    async def _readmit(self) -> None:
+        """What was granted under other rules is asked for anew."""
+        epoch = self._epoch()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if not any(front.subscriptions.in_use for front in self.fronts) or epoch == (epoch := self._epoch()):
+                continue
+            for front in self.fronts:
+                await front.subscriptions.readmit(new_id)
 
     async def _tend(self, door: LineDoor) -> None:
         try:

@@ -23,6 +23,7 @@ from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Request
 from ..wire.rpc import Limits
 from .health import NOTHING_HERE
+from .listen import Listening
 
 __all__ = ["ABOUT", "Front", "Settings", "Shown"]
 
@@ -67,15 +68,25 @@ class Front:
         below: bytes,
         settled: Callable[[], Awaitable[None]],
         observers: Sequence[Observer],
+        listening: Listening,
         seal: Seal | None,
         on_refused: Callable[[Call, Refused], None],
     ) -> None:
         """`below`: the path under which HTTP+SSE is served, and this endpoint's own in what is sealed."""
-        self.shown = shown
+        self.shown, self.listening = shown, listening
         self.chain = Chain(shown.interceptors, end, observers=observers)
         self.listener = Listener(
-            self.chain.run, shown.lists, shown.about, settled, seal=seal, place=below.decode(), on_refused=on_refused
+            self.chain.run,
+            shown.lists,
+            shown.about,
+            settled,
+            seal=seal,
+            place=below.decode(),
+            on_refused=on_refused,
+            subscribing=Chain(shown.interceptors, listening, observers=observers).run,
         )
+        self.subscriptions = self.listener.subscriptions
+        self.subscriptions.released, listening.tell = listening.release, self.subscriptions.tell_exactly
         clock = asyncio.get_running_loop().time
         sessions = Sessions(
             shown.lists,

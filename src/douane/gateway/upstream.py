@@ -14,14 +14,16 @@ import msgspec
 
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
-from ..protocol.outcome import Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Failed, Outcome, Refused
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
 from ..sdk.session import Noted, Session
+from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 from .crawl import crawl
+from .watched import UPDATED, Watched
 
 __all__ = ["State", "Times", "Upstream"]
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 State = Literal["asleep", "starting", "up", "down", "closed"]
 
 _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
+_MAX_URI = 8192
+"""Of a resource that is told of."""
 _OUR_FAULT = "a fault of the gateway; its log says more"
 
 
@@ -50,6 +54,10 @@ class Times(msgspec.Struct, frozen=True):
 
 
 def _nobody(items: Sequence[Item]) -> None:
+    return
+
+
+def _to_nobody(upstream: str, uri: str) -> None:
     return
 
 
@@ -76,6 +84,9 @@ class Upstream:
         """How often a session was opened."""
         self._open_session, self._catalog, self.naming, self._gate = open_session, catalog, naming, starts
         self._listed = listed
+        self.watched = Watched(name, self._on_note)
+        self.updated: Callable[[str, str], None] = _to_nobody
+        """Told of each watched resource that changed: our name, and its URI here."""
         self._stops_when_idle = stops_when_idle
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
@@ -126,6 +137,14 @@ class Upstream:
             self._calls_open -= 1
             self._last_used_s = self._loop.time()
 
+    async def subscribe(self, call: Call, emit: Emit) -> Outcome:
+        """A `Handler` for `resources/subscribe`."""
+        uri = call.name or ""
+        if uri in self.watched:
+            return Complete({})
+        session = self._session or await self._await_session(call)
+        return session if isinstance(session, Failed) else await self.watched.add(uri, session)
+
     def _outdated(self, call: Call) -> Refused | None:
         """Whether what is called is no longer what the caller was shown."""
         listed = self._digests.get(call.method)
@@ -169,12 +188,14 @@ class Upstream:
                 await self._rest(failures, _OUR_FAULT, _OUR_FAULT)
                 continue
             try:
+                self.watched.begin(session)
                 ended = await self._stay(session)
             except Exception:
                 logger.exception("upstream %s is given up", self.name)
                 ended = _OUR_FAULT
             finally:
                 self._lose(session)
+                await self.watched.end()
                 await session.aclose()
             if ended is None:
                 failures = 0
@@ -209,7 +230,7 @@ class Upstream:
         self._digests = {
             method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
         }
-        self._catalog.publish(self.name, items, frozenset(session.welcome.capabilities))
+        self._catalog.publish(self.name, items, _abilities(session.welcome.capabilities))
 
     async def _stay(self, session: Session) -> str | None:
         """Until the session ends (the reason) or nobody has used it for long (None)."""
@@ -241,7 +262,12 @@ class Upstream:
 
     def _is_idle(self) -> bool:
         unused_s = self._loop.time() - self._last_used_s
-        return self._stops_when_idle and not self._calls_open and unused_s >= self.times.idle_stop_s
+        return (
+            self._stops_when_idle
+            and not self._calls_open
+            and not len(self.watched)
+            and unused_s >= self.times.idle_stop_s
+        )
 
     async def _rest(self, failures: int, reason: str, shown: str) -> None:
         """Wait before the next attempt. Callers see `shown`; `reason` may quote commands and stderr, and is logged."""
@@ -270,3 +296,10 @@ class Upstream:
     def _on_note(self, method: str, params: JSON) -> None:
         if method.endswith("/list_changed"):
             self._stale.set()
+        elif method == UPDATED and isinstance(uri := params.get("uri"), str) and len(uri) <= _MAX_URI:
+            self.updated(self.name, uri)
+
+
+def _abilities(capabilities: JSON) -> frozenset[str]:
+    tells = has_member(capabilities, "resources", "subscribe")
+    return frozenset(capabilities) | {"subscribe"} if tells else frozenset(capabilities) - {"subscribe"}

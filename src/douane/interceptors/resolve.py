@@ -32,6 +32,7 @@ def make(lists: Lists, absent: Absent = lambda kind, name: None) -> Gate:
         "tools/call": _tool,
         "prompts/get": _prompt,
         "resources/read": _resource,
+        "resources/subscribe": _resource,
         "completion/complete": _completion,
     }
 

@@ -18,7 +18,7 @@ class Lists:
         self.missing: Mapping[str, str] = {}
         """What is not in the lists though it should be, and why: upstreams by name, names that cannot be told apart."""
         self.capabilities: frozenset[str] = frozenset()
-        """What can be asked of at least one upstream (`tools`, `completions`, …)."""
+        """What can be asked of at least one upstream (`tools`, `completions`, …); `subscribe`: one tells of its resources."""
         self.on_change: list[Changed] = []
         self._by_name: dict[tuple[Kind, str], Item] = {}
         self._lists: dict[Kind, tuple[Item, ...]] = dict.fromkeys(KINDS, ())

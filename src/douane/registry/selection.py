@@ -12,6 +12,7 @@ _NEEDS: dict[str, tuple[Kind, ...]] = {
     "tools": ("tools",),
     "prompts": ("prompts",),
     "resources": ("resources", "resourceTemplates"),
+    "subscribe": ("resources", "resourceTemplates"),
     "completions": ("prompts", "resourceTemplates"),
 }
 """Capability → what of it has to be selected for it to be worth telling of."""

@@ -31,6 +31,9 @@ ACTIONS: dict[str, About] = {
     "resources/list": ("list", "Server", "resources"),
     "resources/templates/list": ("list", "Server", "resources"),
     "prompts/list": ("list", "Server", "prompts"),
+    # Who may read may hear that there is something new to read; who may list, that there is something new to list.
+    "resources/subscribe": ("read", "Resource", "resources"),
+    "subscriptions/listen": ("list", "Server", "tools"),
 }
 """Method → action, type of resource, kind of mark. A method that is not here is refused."""
 
