@@ -102,6 +102,11 @@ def client_ts2() -> list[str]:
     return [node(), _there(_PACKAGES) and str(HERE / "client_ts2.mjs")]
 
 
+def hears_ts(*words: str) -> list[str]:
+    """A client on either TypeScript SDK that waits for a resource to change; see there."""
+    return [node(), _there(_PACKAGES) and str(HERE / "hears_ts.mjs"), *words]
+
+
 def client_py1() -> list[str]:
     return [_there(_OLDER), str(HERE / "client_py1.py")]
 
