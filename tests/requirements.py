@@ -98,6 +98,11 @@ ROWS = (
             "tests/counterparts/test_http_servers.py::test_the_server_of_everything_is_heard_and_found_again_after_it_was_restarted",
             "tests/sdk/test_http_stream.py::test_a_stream_with_ids_is_resumed_after_the_last_and_nothing_was_missed",
             "tests/sdk/test_http_stream.py::test_a_server_without_a_stream_is_asked_once",
+            "tests/sdk/test_resumption.py::test_a_lost_stream_goes_on_where_it_was_until_its_answer",
+            "tests/sdk/test_resumption.py::test_an_answer_given_while_the_client_was_away_waits_for_it",
+            "tests/sdk/test_resumption.py::test_an_id_that_is_unknown_or_of_another_session_is_refused_clearly",
+            "tests/sdk/test_event_store.py::test_a_session_keeps_so_many_events_and_never_tells_a_stream_with_a_hole",
+            "tests/counterparts/test_streams.py::test_an_official_client_comes_back_for_the_rest_of_a_closed_stream",
         ),
     ),
     Row(
@@ -115,10 +120,20 @@ ROWS = (
     Row(
         "P07",
         "Resources: static, templates, read text and binary, subscriptions (legacy subscribe; modern subscriptions/listen), updated and list_changed",
-        "planned",
+        "shown",
         (
             "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
             "tests/counterparts/test_revisions.py::test_every_list_is_the_same_for_every_revision_and_at_every_time",
+            "tests/counterparts/test_streams.py::test_an_official_client_hears_of_our_server",
+            "tests/counterparts/test_streams.py::test_an_official_client_hears_of_an_official_server_through_the_gateway",
+            "tests/counterparts/test_streams.py::test_a_client_in_typescript_hears_of_it_directly_and_through_the_gateway",
+            "tests/counterparts/test_streams.py::test_our_client_hears_of_an_official_server",
+            "tests/frontdoor/test_subscriptions.py::test_what_many_want_to_hear_of_is_asked_for_once_and_told_to_all",
+            "tests/frontdoor/test_subscriptions.py::test_a_change_that_nobody_sees_is_told_to_nobody",
+            "tests/frontdoor/test_subscriptions.py::test_who_may_not_any_more_hears_no_more",
+            "tests/gateway/test_watched.py::test_a_new_session_is_asked_again_and_what_is_watched_counts_as_updated_once",
+            "tests/sdk/test_subscriptions.py::test_both_eras_subscribe_on_one_line",
+            "tests/sdk/test_subscriptions.py::test_what_is_honoured_is_acknowledged_first_and_all_that_follows_bears_the_id",
         ),
     ),
     Row(
@@ -172,7 +187,20 @@ ROWS = (
     Row(
         "P12", "Tasks extension (SEP-2663); legacy experimental tasks as far as they can be served honestly", "planned"
     ),
-    Row("P13", "Caching hints (ttlMs, cacheScope) produced and honoured", "planned"),
+    Row(
+        "P13",
+        "Caching hints (ttlMs, cacheScope) produced and honoured",
+        "shown",
+        (
+            "tests/sdk/test_kept.py::test_what_may_be_kept_is_asked_for_once_until_it_changes",
+            "tests/sdk/test_kept.py::test_what_may_not_be_kept_is_asked_for_each_time_and_so_is_all_of_who_keeps_nothing",
+            "tests/sdk/test_kept.py::test_a_list_is_kept_as_long_as_the_page_that_is_kept_the_shortest",
+            "tests/sdk/test_kept.py::test_what_was_asked_for_before_a_change_was_told_is_not_kept",
+            "tests/protocol/test_stateless.py::test_a_cacheable_answer_without_hints_may_be_kept_by_nobody",
+            "tests/gateway/test_view.py::test_a_list_is_whole_and_private_and_may_be_kept_a_little",
+            "tests/gateway/test_view.py::test_what_is_missing_is_named_and_then_nobody_keeps_the_list",
+        ),
+    ),
     Row(
         "P14",
         "OAuth client side: protected-resource metadata, AS discovery, CIMD, DCR, pre-registration, PKCE, resource indicators, step-up, iss checks, refresh, client credentials, DPoP, workload identity, enterprise-managed authorization (ID-JAG)",

@@ -14,7 +14,7 @@ from douane.sdk import Client
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = DOCS / "examples"
-PAGES = ("asking", "first-server", "first-client", "testing", "from-the-official-sdk")
+PAGES = ("asking", "first-server", "first-client", "changes", "testing", "from-the-official-sdk")
 BOUND_S = 30.0
 
 
@@ -70,6 +70,17 @@ async def test_many_servers_are_listed_and_the_dead_one_is_named() -> None:
     ]
     assert lines[2].startswith("server2 is down: cannot start '/no/such'")
     assert code == 0
+
+
+async def test_the_client_that_watches_is_told_of_the_notice_it_posts() -> None:
+    code, said = await run("watching.py", f"{sys.executable} noticeboard.py")
+    assert (code, said) == (0, "board://notices/0 is now The lift is out of order.\n")
+
+
+async def test_the_tool_that_closes_its_stream_is_answered_nevertheless() -> None:
+    async with Client(example("noticeboard").server) as client:
+        await client.call("post", {"text": "a"})
+        assert (await client.call("tidy")).text == "1 notices are in order."
 
 
 async def test_the_tests_of_the_docs_pass() -> None:
