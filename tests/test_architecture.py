@@ -81,8 +81,8 @@ FRONTS: dict[str, set[str]] = {
         "permit_text",
     },
     "sdk": {
-        *("Answer", "CannotConnect", "Change", "Client", "Host", "Reaching", "ServerError"),
-        *("Context", "DefinitionError", "Server", "ToolError"),
+        *("Answer", "CannotConnect", "Change", "Client", "Host", "Reaching", "ServerError", "ToolTask"),
+        *("Context", "DefinitionError", "ProtocolError", "Server", "TaskSettings", "ToolError"),
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited", "ListRoots", "Root", "Sample", "Sampled", "choices"),
         *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
     },

@@ -48,7 +48,7 @@ def test_answers_and_states_of_the_newer_era_mean_nothing_here() -> None:
     assert (got.params, got.answers, got.state) == ({"name": "t"}, {}, None)
 
 
-@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "tasks/get", "x"])
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "tasks/update", "x"])
 def test_methods_of_the_newer_era_do_not_exist(method: str) -> None:
     assert read(method, {}) == Refused(METHOD_NOT_FOUND, f"client: unknown method {method!r}")
 

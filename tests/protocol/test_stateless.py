@@ -316,7 +316,8 @@ def test_an_error_of_the_server_is_passed_on_but_not_its_quarrel_with_our_envelo
 
     assert said(-32602) == Failed(-32602, "m", "yes", {"d": 1})
     assert said(-32002) == Failed(-32602, "m", "yes", {"d": 1})
-    for code in (-32020, MISSING_CAPABILITY, UNSUPPORTED_VERSION):
+    assert said(MISSING_CAPABILITY).code == MISSING_CAPABILITY
+    for code in (-32020, UNSUPPORTED_VERSION):
         got = said(code)
         assert (got.code, got.message) == (-32603, "gateway: the upstream refused our envelope: m")
 

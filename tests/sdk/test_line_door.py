@@ -136,9 +136,9 @@ async def test_a_method_that_is_not_of_the_newer_era_does_not_exist_in_its_envel
 async def test_an_unknown_method_of_a_greeted_client_does_not_exist() -> None:
     async with client() as at:
         await at.greet()
-        assert (await at.ask(1, "tasks/list"))["error"] == {
+        assert (await at.ask(1, "tasks/update"))["error"] == {
             "code": -32601,
-            "message": "client: unknown method 'tasks/list'",
+            "message": "client: unknown method 'tasks/update'",
         }
 
 

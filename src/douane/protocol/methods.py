@@ -1,6 +1,6 @@
 """The methods of MCP as one table: what each is about, where it goes, who may answer with a question.
 
-Spec: specification/2026-07-28 and 2025-11-25, schema.ts; PROTOCOL tables of each revision.
+Spec: specification/2026-07-28 and 2025-11-25, schema.ts; modelcontextprotocol/ext-tasks specification/draft/tasks.md.
 """
 
 from typing import Literal
@@ -34,6 +34,8 @@ class Method(msgspec.Struct, frozen=True):
     """It may be answered by `input_required` (2026-07-28/basic/patterns/mrtr.mdx)."""
     params: frozenset[str] = frozenset()
     """The members the specification defines: the same names in another letter case are refused."""
+    older: frozenset[str] = frozenset()
+    """Members that mean something in the handshake era alone; what the other is sent of them is dropped."""
 
 
 METHODS: dict[str, Method] = {
@@ -42,7 +44,9 @@ METHODS: dict[str, Method] = {
     "ping": Method(_OLD),
     "logging/setLevel": Method(_OLD),
     "tools/list": Method(lists="tools", cacheable=True, params=frozenset({"cursor"})),
-    "tools/call": Method(target_key="name", may_ask=True, params=frozenset({"name", "arguments"})),
+    "tools/call": Method(
+        target_key="name", may_ask=True, params=frozenset({"name", "arguments"}), older=frozenset({"task"})
+    ),
     "prompts/list": Method(lists="prompts", cacheable=True, params=frozenset({"cursor"})),
     "prompts/get": Method(target_key="name", may_ask=True, params=frozenset({"name", "arguments"})),
     "resources/list": Method(lists="resources", cacheable=True, params=frozenset({"cursor"})),
@@ -52,6 +56,11 @@ METHODS: dict[str, Method] = {
     "resources/unsubscribe": Method(_OLD, target_key="uri", params=frozenset({"uri"})),
     "subscriptions/listen": Method(_NEW, params=frozenset({"notifications"})),
     "completion/complete": Method(params=frozenset({"ref", "argument", "context"})),
+    "tasks/get": Method(target_key="taskId", params=frozenset({"taskId"})),
+    "tasks/update": Method(_NEW, target_key="taskId", params=frozenset({"taskId"})),
+    "tasks/cancel": Method(target_key="taskId", params=frozenset({"taskId"})),
+    "tasks/result": Method(_OLD, target_key="taskId", params=frozenset({"taskId"})),
+    "tasks/list": Method(_OLD, params=frozenset({"cursor"})),
 }
 """Requests a client may send to a server, and that are served here. Anything else is method not found."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .changes import Change
-    from .client import Answer, Client, ServerError
+    from .client import Answer, Client, ServerError, ToolTask
     from .connect import CannotConnect
     from .content import Audio, Embedded, Image, Link, Message, Result, Text
     from .context import Context
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
-    from .toolbox import ToolError
+    from .tasks import TaskSettings
+    from .toolbox import ProtocolError, ToolError
 
 __all__ = [
     "Answer",
@@ -40,6 +41,7 @@ __all__ = [
     "Link",
     "ListRoots",
     "Message",
+    "ProtocolError",
     "Reaching",
     "Result",
     "Root",
@@ -47,14 +49,16 @@ __all__ = [
     "Sampled",
     "Server",
     "ServerError",
+    "TaskSettings",
     "Text",
     "ToolError",
+    "ToolTask",
     "choices",
 ]
 
 _HOMES = {
     "changes": ("Change",),
-    "client": ("Answer", "Client", "ServerError"),
+    "client": ("Answer", "Client", "ServerError", "ToolTask"),
     "connect": ("CannotConnect",),
     "content": ("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
     "context": ("Context",),
@@ -67,7 +71,8 @@ _HOMES = {
     ),
     "server": ("Server",),
     "target": ("Reaching",),
-    "toolbox": ("ToolError",),
+    "tasks": ("TaskSettings",),
+    "toolbox": ("ProtocolError", "ToolError"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

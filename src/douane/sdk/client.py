@@ -7,55 +7,39 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from ..flow.chain import Emit, Trail
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.methods import METHODS, target_of
-from ..protocol.outcome import Complete, Failed, Refused
+from ..protocol.outcome import Complete, Deferred, Failed, Outcome, Refused
+from ..protocol.tasks import OFFERED, Task, needs_task, read_task
 from ..protocol.versions import Era
 from ..transports.link import LinkClosed
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+from .answer import Answer, ServerError, answer_of
 from .changes import Changes
 from .context import Level
 from .kept import Kept, ttl_ms_of
 from .session import Noted, Session
 from .target import Reaching, Target, open_target
+from .tool_task import ToolTask
 from .watch import Unwatchable, Watch, has_member, watch
 
-__all__ = ["Answer", "Client", "ServerError"]
+__all__ = ["Answer", "Client", "ServerError", "ToolTask"]
 
 _SELF = Principal("self")
 _NO_ARGUMENTS: Mapping[str, Any] = {}
+_ABANDON_S = 5.0
+"""How long the cancellation of a task may take that nobody waits for any more."""
 
 OnProgress = Callable[[float, float | None, str | None], None]
 """Told how far a call is: done, of how much, in words."""
 OnLog = Callable[[str, Any], None]
 """Told what a server logs during a call: level and data."""
-
-
-class ServerError(Exception):
-    """The server, or the way to it, said no. `code` is the JSON-RPC error code."""
-
-    def __init__(self, code: int, message: str, data: Any = None) -> None:
-        super().__init__(message)
-        self.code, self.data = code, data
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a tool answered. A tool that failed has answered too: look at `is_error`."""
-
-    content: tuple[JSON, ...]
-    structured: Any = None
-    is_error: bool = False
-
-    @property
-    def text(self) -> str:
-        """All its text, line by line."""
-        return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
 
 
 class Client:
@@ -162,15 +146,37 @@ class Client:
         log_level: Level = "info",
     ) -> Answer:
         """What `tool` answers. `log_level`: the least severe message `on_log` wants."""
-        result = await self._request(
+        wants_progress = on_progress is not None
+        call = self._call(
             "tools/call",
             {"name": tool, "arguments": dict(arguments)},
-            _ears(on_progress, on_log),
-            wants_progress=on_progress is not None,
+            wants_progress=wants_progress,
             log_level=log_level if on_log is not None else None,
             deadline_s=deadline_s,
         )
-        return Answer(tuple(result.get("content", ())), result.get("structuredContent"), result.get("isError") is True)
+        # Who wants to hear how it goes is better served while it waits: a task has neither progress nor log.
+        outcome = await self._run_tool(
+            call, _ears(on_progress, on_log), may_defer=on_progress is None and on_log is None
+        )
+        if isinstance(outcome, Deferred):
+            return await self._await_task(self._task_of(outcome), call.deadline_s)
+        return answer_of(_result(outcome))
+
+    async def start(
+        self, tool: str, arguments: Mapping[str, Any] = _NO_ARGUMENTS, *, deadline_s: float | None = None
+    ) -> ToolTask:
+        """Call `tool` without waiting for its answer, where the server lets it run as a task. `deadline_s`: for it to
+        be started, or answered where it is not.
+        """
+        call = self._call("tools/call", {"name": tool, "arguments": dict(arguments)}, deadline_s=deadline_s)
+        outcome = await self._run_tool(call, None, may_defer=True)
+        if isinstance(outcome, Deferred):
+            return self._task_of(outcome)
+        return self.task("", answer=answer_of(_result(outcome)))
+
+    def task(self, id: str, last: Task | None = None, answer: Answer | None = None) -> ToolTask:
+        """The task of that id, started before, perhaps by another client of the same principal."""
+        return ToolTask(id, self._ask_of_tasks, self._reply, last, answer)
 
     async def read(self, uri: str) -> "list[dict[str, Any]]":
         """What the resource holds: its contents, as the protocol writes them."""
@@ -266,7 +272,19 @@ class Client:
         log_level: str | None = None,
         deadline_s: float | None = None,
     ) -> JSON:
-        call = Call(
+        call = self._call(method, params, wants_progress=wants_progress, log_level=log_level, deadline_s=deadline_s)
+        return _result(await self._run(call, on_event))
+
+    def _call(
+        self,
+        method: str,
+        params: JSON,
+        *,
+        wants_progress: bool = False,
+        log_level: str | None = None,
+        deadline_s: float | None = None,
+    ) -> Call:
+        return Call(
             id="",
             root="",
             method=method,
@@ -278,16 +296,49 @@ class Client:
             log_level=log_level,
             deadline_s=asyncio.get_running_loop().time() + (self.deadline_s if deadline_s is None else deadline_s),
         )
-        outcome = await self.session(call, Emit(on_event or _ignore, Trail(call)))
-        match outcome:
-            case Complete(result):
-                return result
-            case Refused(code, reason, data):
-                raise ServerError(code, reason, data)
-            case Failed(code, message, _, data):
-                raise ServerError(code, message, data)
-            case _:
-                raise ServerError(0, "the server asks for input that cannot be given here")
+
+    async def _run(self, call: Call, on_event: Callable[[Event], None] | None) -> Outcome:
+        return await self.session(call, Emit(on_event or _ignore, Trail(call)))
+
+    # --- tools that run as tasks ---
+
+    async def _run_tool(self, call: Call, on_event: Callable[[Event], None] | None, *, may_defer: bool) -> Outcome:
+        as_task = replace(call, capabilities={**call.capabilities, **OFFERED})
+        outcome = await self._run(as_task if may_defer else call, on_event)
+        return await self._run(as_task, on_event) if not may_defer and needs_task(outcome) else outcome
+
+    async def _await_task(self, task: ToolTask, deadline_s: float | None) -> Answer:
+        """Its result; who does not wait any more cancels it."""
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await task.result()
+        except TimeoutError:
+            await self._abandon(task)
+            raise ServerError(DEADLINE_EXCEEDED, "client: the task had no result within the deadline") from None
+        except (asyncio.CancelledError, ServerError):
+            await self._abandon(task)
+            raise
+
+    async def _abandon(self, task: ToolTask) -> None:
+        with suppress(ServerError, TimeoutError):
+            async with asyncio.timeout(_ABANDON_S):
+                await task.cancel()
+
+    def _task_of(self, outcome: Deferred) -> ToolTask:
+        try:
+            task = read_task(outcome.task)
+        except ValueError as exc:
+            raise ServerError(UPSTREAM_UNAVAILABLE, f"server: answers with {exc}") from None
+        return self.task(task.id, task)
+
+    async def _ask_of_tasks(self, method: str, params: JSON) -> JSON:
+        answers: JSON = params.get("inputResponses", _NO_ARGUMENTS)
+        asked = {key: value for key, value in params.items() if key != "inputResponses"}
+        call = replace(self._call(method, asked), capabilities=OFFERED, answers=answers)
+        return _result(await self._run(call, None))
+
+    async def _reply(self, asks: Mapping[str, JSON]) -> JSON:
+        raise ServerError(0, "the server asks for input that cannot be given here")
 
     async def _all(self, method: str, capability: str) -> "list[dict[str, Any]]":
         if capability not in self.session.welcome.capabilities:
@@ -321,6 +372,19 @@ class Client:
             if not isinstance(cursor, str):
                 return items, page.get("_meta", {}), min(ttls)
             params = {**own, "cursor": cursor}
+
+
+def _result(outcome: Outcome) -> JSON:
+    """Raises ServerError."""
+    match outcome:
+        case Complete(result):
+            return result
+        case Refused(code, reason, data):
+            raise ServerError(code, reason, data)
+        case Failed(code, message, _, data):
+            raise ServerError(code, message, data)
+        case _:
+            raise ServerError(0, "the server asks for input that cannot be given here")
 
 
 def _ears(on_progress: OnProgress | None, on_log: OnLog | None) -> Callable[[Event], None] | None:

@@ -19,6 +19,7 @@ from ..protocol.eras import differences, handshake, stateless
 from ..protocol.methods import METHODS, Kind
 from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
 from ..protocol.questions import undeclared
+from ..protocol.tasks import OFFERED
 from ..wire import rpc
 from ..wire.codes import MISSING_CAPABILITY
 from .asked_client import AskedClient, Say
@@ -88,8 +89,8 @@ class Offer(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`; `subscribe` where one is
-        told of resources."""
+        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`, `tasks`; `subscribe` where
+        one is told of resources."""
         ...
 
 
@@ -212,9 +213,10 @@ class Listener:
         if self._settled is not None:
             await self._settled()
         about = self.about
-        return stateless.discover_result(
-            self._capabilities(list_changed=True), about.server, about.instructions, ttl_ms=5_000
-        )
+        capabilities = self._capabilities(list_changed=True)
+        if "tasks" in self.offer.capabilities:
+            capabilities = {**capabilities, **OFFERED}
+        return stateless.discover_result(capabilities, about.server, about.instructions, ttl_ms=5_000)
 
     async def initialize(self, revision: str, *, list_changed: bool) -> dict[str, Any]:
         """The result of `initialize`. `list_changed`: this door can tell of changed lists."""

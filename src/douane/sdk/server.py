@@ -12,7 +12,7 @@ Names, descriptions and schemas come from the functions; what cannot be served i
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from ..auth.seal import Seal
 from ..protocol.methods import Kind
@@ -24,6 +24,7 @@ from .line_door import LineDoor
 from .listener import ANSWER_WITHIN_S, About, Listener
 from .served import Completion, Function, Prompt, Resource, Tool
 from .serving import LOCAL, Http, run_http, run_stdio
+from .tasks import Tasks, TaskSettings
 from .threads import Threads
 from .toolbox import Toolbox
 
@@ -33,6 +34,8 @@ _GRACE_S = 5.0
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[P, R]], Callable[P, R]]
+
+_TASKS = TaskSettings()
 
 
 class Server:
@@ -52,11 +55,12 @@ class Server:
         max_threads: int = 40,
         answer_within_s: float = ANSWER_WITHIN_S,
         seal_keys: Sequence[bytes] = (),
+        tasks: TaskSettings = _TASKS,
     ) -> None:
         """`instructions`: for the model, how to use all this together. `lifespan` is entered before the first call and
         left after the last; what it yields is `Context.state`. `max_threads`: how many plain functions run at once.
         `answer_within_s`: for who is asked something in mid-call. `seal_keys`: 32 random bytes each, newest first, for
-        several processes that serve together; see `Ask`.
+        several processes that serve together; see `Ask`. `tasks`: how long and how many are kept.
         """
         shown = {"name": name, "title": title, "version": version, "websiteUrl": website}
         about = {key: value for key, value in shown.items() if value is not None}
@@ -69,6 +73,7 @@ class Server:
         self.listener = Listener(
             self.toolbox, self.toolbox, self.about, seal=Seal(seal_keys), answer_within_s=answer_within_s
         )
+        self.tasks = Tasks(self.toolbox, self.toolbox.task_support, tasks)
         self._lifespan = Lifespan(None if lifespan is None else lambda: lifespan(self))
 
     @property
@@ -87,13 +92,15 @@ class Server:
         destroys: bool | None = None,
         repeatable: bool | None = None,
         open_world: bool | None = None,
+        task: Literal["forbidden", "optional", "required"] = "forbidden",
         icons: Sequence[Mapping[str, Any]] = (),
         meta: Mapping[str, Any] | None = None,
     ) -> Decorator[P, R]:
         """A function that models call. Without `description`, the first paragraph of its docstring is shown.
 
         The hints say what it does to its environment: `reads` and changes nothing, may `destroys` what is there, may
-        be repeated without further effect, reaches into an `open_world`. Raises DefinitionError.
+        be repeated without further effect, reaches into an `open_world`. `task`: it runs on after it was called, and
+        the caller asks for its result; for callers that can do so, or for no others. Raises DefinitionError.
         """
         hints = {
             "readOnlyHint": reads,
@@ -109,6 +116,9 @@ class Server:
             made = Function(function, "tool")
             tool = Tool(made, name or _name_of(function), shown, description)
             self._add("tools", tool.name, tool)
+            if task != "forbidden":
+                self.toolbox.task_support[tool.name] = task
+                self.listener.handler = self.tasks
             return function
 
         return add
@@ -182,6 +192,8 @@ class Server:
     def remove(self, kind: Kind, name: str) -> None:
         """Offer something no longer; clients are told. Raises KeyError."""
         del self.toolbox.table(kind)[name]
+        if kind == "tools":
+            self.toolbox.task_support.pop(name, None)
         self.toolbox.changed(kind)
 
     def updated(self, uri: str) -> None:
@@ -245,6 +257,7 @@ class Server:
                 finally:
                     if self._lifespan.users == 1:
                         # What they wait with may be of the lifespan.
+                        await self.tasks.aclose()
                         await self.toolbox.parking.aclose()
         finally:
             if not self._lifespan.users:

@@ -25,9 +25,10 @@ from .listener import Changed
 from .questions import Ask, CannotAsk
 from .results import ResultFault
 from .served import Completion, Function, Prompt, Resource, Tool
+from .tasks import Support
 from .threads import Threads
 
-__all__ = ["ToolError", "Toolbox"]
+__all__ = ["ProtocolError", "ToolError", "Toolbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,14 @@ class ToolError(Exception):
     """
 
 
+class ProtocolError(Exception):
+    """Raise it in a function to answer with an error of JSON-RPC: for the program that calls, not for the model."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code, self.data = code, data
+
+
 class Toolbox:
     """A `Handler`, and an `Offer` for the doors."""
 
@@ -53,6 +62,8 @@ class Toolbox:
         self.templates: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
         self.completions: dict[tuple[str, str, str], Completion] = {}
+        self.task_support: dict[str, Support] = {}
+        """The tools that may run as tasks, or have to."""
         self.on_change: list[Changed] = []
         self.state: Any = None
         self._logs = False
@@ -79,6 +90,7 @@ class Toolbox:
             "prompts": bool(self.prompts),
             "completions": bool(self.completions),
             "logging": self._logs,
+            "tasks": bool(self.task_support),
         }
         return frozenset(name for name, there in found.items() if there)
 
@@ -148,6 +160,8 @@ class Toolbox:
             return _unasked(exc)
         except ToolError as exc:
             return _tool_error(_said(exc))
+        except ProtocolError as exc:
+            return _protocol_error(exc, tool.function, call)
         except Exception as exc:
             _blame(exc, tool.function, call)
             return _tool_error(f"server: {tool.function.place.what} failed; its log says why (call {call.id})")
@@ -308,12 +322,22 @@ def _tool_error(text: str) -> Complete:
     return Complete({"content": [{"type": "text", "text": text}], "isError": True})
 
 
-def _said(error: ToolError) -> str:
+def _protocol_error(error: ProtocolError, function: Function, call: Call) -> Failed:
+    try:
+        json.encode(error.data)
+    except (TypeError, ValueError, RecursionError) as exc:
+        return _failed(ResultFault(f"raised a ProtocolError with data that cannot be written as JSON: {exc}"), function, call)
+    return Failed(error.code, _said(error), "yes", error.data)
+
+
+def _said(error: ToolError | ProtocolError) -> str:
     # The name of a file may hold what is no text; the reason is worth more than its exact spelling.
     return str(error).encode(errors="backslashreplace").decode()
 
 
 def _failed(fault: Exception, function: Function, call: Call) -> Failed:
+    if isinstance(fault, ProtocolError):
+        return _protocol_error(fault, function, call)
     _blame(fault, function, call)
     return Failed(INTERNAL_ERROR, f"server: {function.place.what} failed; its log says why (call {call.id})", "yes")
 

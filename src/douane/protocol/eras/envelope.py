@@ -40,6 +40,7 @@ _ENVELOPE = frozenset({VERSION, CAPABILITIES, CLIENT, LOG_LEVEL})
 _HOP = _ENVELOPE | {"progressToken"}
 _FRAME = frozenset({"_meta", "inputResponses", "requestState"})
 _KNOWN = {name: method.params | _FRAME for name, method in METHODS.items()}
+_OLDER = {name: method.older for name, method in METHODS.items()}
 _NOTHING: dict[str, Any] = {}
 
 Body = tuple[dict[str, Any], str | None, JSON]
@@ -55,9 +56,11 @@ def read_body(method: str, params: dict[str, Any], era: Era) -> Body | Refused:
     if type(meta) is not dict:
         return Refused(INVALID_PARAMS, "client: params._meta must be an object")
     if not params.keys() <= _KNOWN[method]:
-        odd = _odd_case(params, _KNOWN[method])
+        odd = _odd_case(params, _KNOWN[method] | _OLDER[method])
         if odd:
             return Refused(INVALID_PARAMS, f'client: the member is spelled "{odd}"')
+        if era is Era.STATELESS and not params.keys().isdisjoint(_OLDER[method]):
+            params = {name: value for name, value in params.items() if name not in _OLDER[method]}
     key = entry.target_key
     target: Any = target_of(method, params) if key is None else params.get(key)
     if key is not None and type(target) is not str:

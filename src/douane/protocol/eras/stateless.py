@@ -8,11 +8,18 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ...wire import json, rpc
-from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
+from ...wire.codes import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    MISSING_CAPABILITY,
+    UNSUPPORTED_VERSION,
+    UPSTREAM_UNAVAILABLE,
+)
 from ...wire.headers import HeaderError, decode_value, encode_value
 from ..call import JSON, Call, Event, Principal
 from ..methods import METHODS
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..tasks import EXTENSION, accepts
 from ..versions import MODERN, STATELESS, Era
 from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, SUBSCRIPTION, VERSION, Body, read_body
 
@@ -186,12 +193,21 @@ class Envelope:
 
     def is_plain(self, call: Call) -> bool:
         """Whether `_meta` for `call` is ours alone."""
-        return not call.wants_progress and call.log_level is None and "_meta" not in call.params
+        return (
+            not call.wants_progress
+            and call.log_level is None
+            and "_meta" not in call.params
+            and "extensions" not in call.capabilities
+        )
 
     def meta(self, call: Call, token: rpc.Id) -> JSON:
         """`_meta` for `call`: ours, and what the caller sent end to end."""
         rest: object = call.params.get("_meta")
         meta = {**cast("JSON", rest or {}), **self.base}
+        if accepts(call.capabilities):
+            # Of the extensions the one that is carried: a server may answer this call with a task.
+            extensions: JSON = self.declared.get("extensions", _NOTHING)
+            meta[CAPABILITIES] = {**self.declared, "extensions": {**extensions, EXTENSION: {}}}
         if call.wants_progress:
             meta["progressToken"] = token
         if call.log_level is not None:
@@ -236,9 +252,17 @@ def read_outcome(answer: rpc.Response | rpc.Error, call: Call, declared: JSON) -
         return Complete(answer.result, answer.encoded)
     if kind == "input_required" and declared and METHODS[call.method].may_ask:
         return InputRequired(answer.result.get("inputRequests", {}), answer.result.get("requestState"))
+    if kind == "task" and call.method == "tools/call" and accepts(call.capabilities):
+        return _deferred(answer.result)
     if kind == "input_required":
         return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input that nobody offered to give", "yes")
     return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with an unknown kind of result", "yes")
+
+
+def _deferred(result: JSON) -> Outcome:
+    if not isinstance(result.get("taskId"), str):
+        return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with a task that has no id", "yes")
+    return Deferred({key: value for key, value in result.items() if key != "resultType"})
 
 
 _RECEIVED = {-32002: INVALID_PARAMS}
@@ -248,8 +272,11 @@ _RECEIVED = {-32002: INVALID_PARAMS}
 def peer_error(error: rpc.Error) -> tuple[int, str]:
     """Code and message of a server's error, as it may be passed on.
 
-    A complaint about our own envelope (-32020…-32022) is a fault of this hop, not of the caller.
+    A complaint about our own envelope (-32020, -32022) is a fault of this hop, not of the caller; what is declared in
+    it (-32021) is the caller's.
     """
+    if error.code == MISSING_CAPABILITY:
+        return MISSING_CAPABILITY, f"upstream: needs what was not offered to it: {error.message}"
     if -32022 <= error.code <= -32020:
         return INTERNAL_ERROR, f"gateway: the upstream refused our envelope: {error.message}"
     return _RECEIVED.get(error.code, error.code), error.message

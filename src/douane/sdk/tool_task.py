@@ -1,0 +1,96 @@
+"""A tool that runs on at the server after it was called: looked at, waited for, cancelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ..protocol.call import JSON
+from ..protocol.tasks import Task, read_task
+from ..wire.codes import CANCELLED, DEADLINE_EXCEEDED, UPSTREAM_UNAVAILABLE
+from .answer import Answer, ServerError, answer_of
+
+__all__ = ["ToolTask"]
+
+_POLL_S = 1.0
+"""Where the server does not say how often it may be asked."""
+_POLLS_S = (0.02, 60.0)
+"""What a server may say: one that says 0 is not asked without a pause, one that says a week is not believed."""
+
+Ask = Callable[[str, JSON], Awaitable[JSON]]
+"""A request to the server, and its result. Raises ServerError."""
+Reply = Callable[[Mapping[str, JSON]], Awaitable[JSON]]
+"""Answers to what a server asks, by key. Raises ServerError where there can be none."""
+
+
+class ToolTask:
+    """`id` finds it again with `Client.task`, also from another process, for as long as the server keeps it."""
+
+    def __init__(self, id: str, ask: Ask, reply: Reply, last: Task | None, answer: Answer | None) -> None:
+        """`last`: how it stood when it was last looked at. `answer`: of a server that answered at once, and runs no task."""
+        self.id = id
+        self._ask, self._reply, self._last, self._answer = ask, reply, last, answer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was, when last looked at."""
+        return self._answer is not None or (self._last is not None and self._last.is_over)
+
+    async def look(self) -> Task | None:
+        """How it stands now; None when the server has answered at once. Raises ServerError."""
+        if self._answer is not None or (self._last is not None and self._last.is_over):
+            return self._last
+        try:
+            self._last = read_task(await self._ask("tasks/get", {"taskId": self.id}))
+        except ValueError as exc:
+            raise ServerError(UPSTREAM_UNAVAILABLE, f"server: answers with {exc}") from None
+        return self._last
+
+    async def result(self, deadline_s: float | None = None) -> Answer:
+        """What the tool answers in the end. Raises ServerError, also when it is not there within `deadline_s`: it runs
+        on then. Without one, the wait ends when the server gives the task up.
+        """
+        if self._answer is None:
+            try:
+                async with asyncio.timeout(deadline_s):
+                    self._answer = await self._settled()
+            except TimeoutError:
+                raise ServerError(DEADLINE_EXCEEDED, f"the task has no result within {deadline_s:g} s") from None
+        return self._answer
+
+    async def cancel(self) -> None:
+        """Ask the server to stop it. Raises ServerError."""
+        if not self.is_over:
+            await self._ask("tasks/cancel", {"taskId": self.id})
+
+    async def _settled(self) -> Answer:
+        replied: set[str] = set()
+        while True:
+            # The pause comes first: the server has just said how it stands, and when to ask.
+            if self._last is not None and not self._last.is_over:
+                await asyncio.sleep(_pause_s(self._last))
+            task = await self.look()
+            assert task is not None
+            if task.is_over:
+                return _end(task)
+            asks = {key: question for key, question in task.asks.items() if key not in replied}
+            if asks:
+                replied |= asks.keys()
+                answers = await self._reply(asks)
+                await self._ask("tasks/update", {"taskId": self.id, "inputResponses": answers})
+
+
+def _pause_s(task: Task) -> float:
+    least, most = _POLLS_S
+    return _POLL_S if task.poll_ms is None else min(max(task.poll_ms / 1000, least), most)
+
+
+def _end(task: Task) -> Answer:
+    if task.status == "completed" and task.result is not None:
+        return answer_of(task.result)
+    if task.status == "cancelled":
+        raise ServerError(CANCELLED, "the task was cancelled" + (f": {task.message}" if task.message else ""))
+    error: Mapping[str, Any] = task.error or {}
+    code, message = error.get("code"), error.get("message")
+    if not isinstance(code, int) or not isinstance(message, str):
+        raise ServerError(UPSTREAM_UNAVAILABLE, "server: the task has ended without a result or an error")
+    raise ServerError(code, message, error.get("data"))
