@@ -13,7 +13,9 @@ from gateway_world import BIN, BOUND_S, Gateway, World
 MODERN = "2026-07-28"
 OLDER = "2025-11-25"
 _META = "io.modelcontextprotocol/"
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"} | dict.fromkeys(
+    ("tasks/get", "tasks/update", "tasks/cancel"), "taskId"
+)
 
 Headers = dict[str, str]
 Message = dict[str, Any]

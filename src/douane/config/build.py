@@ -30,6 +30,7 @@ from ..observe.log import Sparing, configure
 from ..protocol.call import Principal
 from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog, Item, Kind, Lists
+from ..registry.handles import Handles
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.held import Turned
@@ -190,11 +191,12 @@ def _gateway(
         }
     )
 
+    handles = Handles(clock)
     judging = policy.make(rules, marks, plain=catalog.plain)
 
     def front(lists: Lists, absent: resolve.Absent, endpoint: str = "") -> Sequence[Interceptor]:
         recording = record.make(log, keep_results=config.audit.keep_results, endpoint=endpoint)
-        return recording, resolve.make(lists, absent), judging
+        return recording, resolve.make(lists, absent, handles), judging
 
     def inner(name: str) -> Sequence[Interceptor]:
         return (
@@ -217,6 +219,7 @@ def _gateway(
         admit=admit,
         # Until people other than the operator can be known, nobody else approves anything either.
         sees_originals=lambda principal: principal.subject == _OWNER,
+        handles=handles,
         settings=Settings(
             max_sessions=config.limits.max_sessions,
             max_sessions_per_principal=config.limits.max_sessions_per_principal,

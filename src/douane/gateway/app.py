@@ -10,11 +10,13 @@ from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
 from ..interceptors import record
 from ..protocol.call import Principal
+from ..registry.handles import Handles
 from ..sdk.held import Admit
 from ..sdk.line_door import LineDoor
 from ..sdk.listener import new_id
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
+from .deferring import Deferring
 from .front import Front, Settings, Shown
 from .health import Health, routed
 from .listen import Listening, Place
@@ -46,6 +48,7 @@ class Gateway:
         inner: Callable[[str], Sequence[Interceptor]],
         admit: Admit,
         sees_originals: Callable[[Principal], bool],
+        handles: Handles,
         observers: Sequence[Observer] = (),
         settings: Settings,
         seal: Seal | None = None,
@@ -60,10 +63,13 @@ class Gateway:
         # The same for who subscribes, whom each upstream serves in another way.
         subscribing = {n: Chain(inner(n), u.subscribe, dispatches=True).run for n, u in upstreams.items()}
 
+        deferring = Deferring(ends, handles)
+
         def front(shown: Shown, below: bytes = b"") -> Front:
+            end = Router(View(shown.lists, sees_originals=sees_originals), ends, deferring)
             return Front(
                 shown,
-                Router(View(shown.lists, sees_originals=sees_originals), ends),
+                end,
                 admit,
                 settings,
                 below=below,

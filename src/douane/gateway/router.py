@@ -14,11 +14,14 @@ __all__ = ["Router"]
 class Router:
     """A `Handler`. Every call that reaches a peer goes through here and its upstream's chain: there is no other way."""
 
-    def __init__(self, view: Handler, upstreams: Mapping[str, Handler]) -> None:
-        self._view, self._upstreams = view, upstreams
+    def __init__(self, view: Handler, upstreams: Mapping[str, Handler], deferring: Handler) -> None:
+        """`deferring`: for the calls that may be answered with a task, and what is asked of tasks."""
+        self._view, self._upstreams, self._deferring = view, upstreams, deferring
 
     def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
         if call.upstream is not None:
+            if "extensions" in call.capabilities:
+                return self._deferring(call, emit)
             return self._upstreams[call.upstream](call, emit)
         entry = METHODS.get(call.method)
         return self._view(call, emit) if entry is not None and entry.lists is not None else _nobody(call)

@@ -22,7 +22,7 @@ from ..sdk.session import Noted, Session
 from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
-from .crawl import crawl
+from .crawl import abilities_of, crawl
 from .watched import UPDATED, Watched
 
 __all__ = ["State", "Times", "Upstream"]
@@ -230,7 +230,8 @@ class Upstream:
         self._digests = {
             method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
         }
-        self._catalog.publish(self.name, items, _abilities(session.welcome.capabilities))
+        abilities = _abilities(session.welcome.capabilities) | abilities_of(session.welcome)
+        self._catalog.publish(self.name, items, abilities)
 
     async def _stay(self, session: Session) -> str | None:
         """Until the session ends (the reason) or nobody has used it for long (None)."""

@@ -13,7 +13,9 @@ from ..flow.chain import Gate, Stage
 from ..protocol.call import JSON, Call
 from ..protocol.methods import Kind
 from ..protocol.outcome import Failed, Outcome, Refused
+from ..protocol.tasks import accepts, undeclared
 from ..registry.catalog import Lists
+from ..registry.handles import Handles
 from ..wire.codes import INVALID_PARAMS
 
 __all__ = ["Absent", "make"]
@@ -23,11 +25,15 @@ Absent = Callable[[Kind, str], Failed | None]
 """How a call of that exposed name ends if it belongs to an upstream that is not there, else None."""
 
 _MAX_URI = 400
+_OF_TASKS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+_NO_TASK = "client: there is no such task; it was never here, or has expired"
 _ABSENT: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
 
 
-def make(lists: Lists, absent: Absent = lambda kind, name: None) -> Gate:
-    """`lists` is all there is for who comes by this way: what is elsewhere, or hidden, is not there."""
+def make(lists: Lists, absent: Absent = lambda kind, name: None, handles: Handles | None = None) -> Gate:
+    """`lists` is all there is for who comes by this way: what is elsewhere, or hidden, is not there. `handles`: the
+    tasks whose ids were given out.
+    """
     ways: dict[str, Callable[[Call, Lists], Call | Outcome]] = {
         "tools/call": _tool,
         "prompts/get": _prompt,
@@ -39,13 +45,34 @@ def make(lists: Lists, absent: Absent = lambda kind, name: None) -> Gate:
     def check(call: Call) -> Call | Outcome:
         way = ways.get(call.method)
         if way is None:
-            return call
+            return _task(call, lists, absent, handles) if call.method in _OF_TASKS else call
         found = way(call, lists)
         if type(found) is Refused and call.method in _ABSENT:
             return absent(_ABSENT[call.method], call.target or "") or found
         return found
 
     return Gate("resolve", Stage.RESOLVE, check)
+
+
+def _task(call: Call, lists: Lists, absent: Absent, handles: Handles | None) -> Call | Outcome:
+    """As the call it came of, for the stages that follow: its target is the tool."""
+    if not accepts(call.capabilities):
+        return undeclared(f"{call.method} is of an extension")
+    handle = handles.find(call.principal, call.target or "") if handles is not None else None
+    item = lists.find("tools", handle.tool) if handle is not None else None
+    if handle is None or (item is not None and item.upstream != handle.upstream):
+        return Refused(INVALID_PARAMS, _NO_TASK)
+    if item is None:
+        return absent("tools", handle.tool) or Refused(INVALID_PARAMS, _NO_TASK)
+    return replace(
+        call,
+        root=handle.root,
+        params={**call.params, "arguments": handle.arguments},
+        target=handle.tool,
+        upstream=item.upstream,
+        name=item.name,
+        digest=item.digest,
+    )
 
 
 def _tool(call: Call, lists: Lists) -> Call | Outcome:

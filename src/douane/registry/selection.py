@@ -13,6 +13,7 @@ _NEEDS: dict[str, tuple[Kind, ...]] = {
     "prompts": ("prompts",),
     "resources": ("resources", "resourceTemplates"),
     "subscribe": ("resources", "resourceTemplates"),
+    "tasks": ("tools",),
     "completions": ("prompts", "resourceTemplates"),
 }
 """Capability → what of it has to be selected for it to be worth telling of."""

@@ -27,6 +27,10 @@ ACTIONS: dict[str, About] = {
     "resources/read": ("read", "Resource", "resources"),
     "prompts/get": ("get", "Prompt", "prompts"),
     "completion/complete": ("complete", "Prompt", "prompts"),
+    # A task is judged as the call it came of, with its arguments.
+    "tasks/get": ("call", "Tool", "tools"),
+    "tasks/update": ("call", "Tool", "tools"),
+    "tasks/cancel": ("call", "Tool", "tools"),
     "tools/list": ("list", "Server", "tools"),
     "resources/list": ("list", "Server", "resources"),
     "resources/templates/list": ("list", "Server", "resources"),
