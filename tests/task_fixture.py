@@ -5,10 +5,21 @@
 
 import asyncio
 import sys
+from dataclasses import dataclass
 
-from douane.sdk import ProtocolError, Server, TaskSettings, ToolError
+from douane.sdk import Context, ProtocolError, Server, TaskSettings, ToolError
 
 __all__ = ["add_to"]
+
+
+@dataclass
+class Named:
+    name: str
+
+
+@dataclass
+class Confirmed:
+    confirm: bool
 
 
 def add_to(server: Server) -> None:
@@ -33,6 +44,27 @@ def add_to(server: Server) -> None:
     async def protocol_error_job() -> str:
         """Ends with an error of the protocol."""
         raise ProtocolError(-32603, "the job cannot be done")
+
+    @server.tool(task="optional", destroys=True)
+    async def confirm_delete(context: Context, filename: str = "a.txt") -> str:
+        """Deletes a file, if its owner agrees."""
+        answer = await context.elicit(f"Delete {filename}?", Confirmed, key="confirm")
+        agreed = answer.content is not None and answer.content.confirm
+        return f"{filename} is {'deleted' if agreed else 'kept'}"
+
+    @server.tool(task="optional")
+    async def multi_input(context: Context) -> str:
+        """Asks for two names at once."""
+        asked = (context.elicit(f"Name {key}?", Named, key=key) for key in ("one", "other"))
+        answers = await asyncio.gather(*asked)
+        return " and ".join(answer.content.name for answer in answers if answer.content is not None)
+
+    @server.tool(task="required", asks_first=True)
+    async def test_tool_with_task(context: Context) -> str:
+        """Asks for a name, then goes on as a task."""
+        answer = await context.elicit("Your name?", Named, key="user_name")
+        await context.defer()
+        return f"Hello, {answer.content.name if answer.content is not None else 'nobody'}!"
 
 
 if __name__ == "__main__":

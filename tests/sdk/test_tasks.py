@@ -4,7 +4,7 @@ Spec: modelcontextprotocol/ext-tasks specification/draft/tasks.md.
 """
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,9 +12,17 @@ from peers import ANNA, BOUND_S, Json
 
 from douane.flow.chain import Emit, Trail
 from douane.protocol.call import Call, Principal
-from douane.protocol.outcome import Complete, Deferred, InputRequired, Outcome, Refused
-from douane.sdk import Context, ProtocolError, Server, TaskSettings, ToolError
-from douane.sdk.tasks import Tasks
+from douane.protocol.outcome import Complete, Deferred, Outcome, Refused
+from douane.sdk import (
+    Ask,
+    Context,
+    DefinitionError,
+    Elicit,
+    ProtocolError,
+    Server,
+    TaskSettings,
+    ToolError,
+)
 from sdk.raw_line import DECLARED, TASKS, Refusal, line_to
 
 
@@ -188,80 +196,177 @@ async def test_a_line_that_ends_leaves_its_task_to_the_next(works: Works) -> Non
             assert (await line.until(id_, "completed"))["result"]["content"][0]["text"] == "one house"
 
 
-# --- questions: of whatever handler is behind, as every door knows them ---------------------------------------------
+# --- questions -------------------------------------------------------------------------------------------------------
+
+ASKABLE = {**DECLARED, "elicitation": {}}
 
 
-class Asking:
-    """A handler that asks twice, two questions at first, and tells what it was answered."""
-
-    async def __call__(self, call: Call, emit: Emit) -> Outcome:
-        name = {"method": "elicitation/create", "params": {"message": "Your name?"}}
-        match call.state:
-            case None:
-                return InputRequired({"name": name, "age": name}, "second")
-            case "second":
-                self.first = call.answers
-                return InputRequired({"name": name}, "last")
-            case _:
-                return Complete({"content": [], "structuredContent": {**self.first, "again": call.answers["name"]}})
+@dataclass
+class Name:
+    name: str
 
 
-async def asked(tasks: Tasks, method: str, who: Principal = ANNA, answers: Mapping[str, Any] | None = None) -> Outcome:
-    name, _, id_ = method.partition(" ")
-    params: Json = {"taskId": id_} if id_ else {"name": "ask"}
-    target = id_ or "ask"
-    call = Call(
-        id="c", root="c", method=name, params=params, principal=who, target=target, capabilities=DECLARED,
-        answers=answers or {},
-    )  # fmt: skip
-    return await tasks(call, Emit(lambda event: None, Trail(call)))
+@dataclass
+class Sure:
+    sure: bool
 
 
-async def until(tasks: Tasks, id_: str, *keys: str) -> Json:
-    """The task, once it is over or asks for exactly these."""
-    async with asyncio.timeout(BOUND_S):
-        while True:
-            said = await asked(tasks, f"tasks/get {id_}")
-            assert isinstance(said, Complete)
-            if tuple(said.result.get("inputRequests", ())) == keys and (keys or said.result["status"] != "working"):
-                return dict(said.result)
-            await asyncio.sleep(0)
+class Asks:
+    """A server whose tools ask."""
+
+    def __init__(self) -> None:
+        self.server = Server("asks", tasks=TaskSettings(poll_s=0.02))
+        self.ended = asyncio.Event()
+
+        @self.server.tool(task="optional")
+        async def marry(context: Context) -> str:
+            try:
+                one, other = await asyncio.gather(
+                    context.elicit("Who?", Name, key="who"), context.elicit("And who?", Name, key="other")
+                )
+                sure = await context.elicit("Sure?", Sure, key="who")
+            finally:
+                self.ended.set()
+            assert one.content is not None and other.content is not None and sure.content is not None  # noqa: PT018
+            return f"{one.content.name} and {other.content.name}: {sure.content.sure}"
+
+        @self.server.tool(task="required", asks_first=True)
+        async def paint(context: Context) -> str:
+            who = await context.elicit("For whom?", Name, key="who")
+            is_task = await context.defer()
+            again = await context.elicit("Framed?", Sure, key="who")
+            assert who.content is not None and again.content is not None  # noqa: PT018
+            return f"a portrait of {who.content.name}, {again.content.sure}, {is_task}"
+
+        @self.server.tool(task="optional", asks_first=True)
+        async def sketch(context: Context, alone: bool = False) -> str:
+            return "a sketch" if alone else f"a sketch, {await context.defer()}"
+
+        @self.server.tool(task="optional")
+        async def close(context: Context) -> str | Ask:
+            answer = context.answer("sure", Elicit("Sure?", Sure))
+            if answer is None:
+                return Ask({"sure": Elicit("Sure?", Sure)}, state="asked")
+            return f"closed: {answer.content is not None and answer.content.sure} ({context.request_state})"
 
 
-async def test_what_a_task_asks_is_answered_in_any_order_each_key_once_and_only_by_its_owner() -> None:
-    tasks = Tasks(Asking(), {"ask": "optional"}, TaskSettings())
-    made = await asked(tasks, "tools/call")
+def accepted(**content: Any) -> Json:
+    return {"action": "accept", "content": content}
+
+
+async def test_what_a_task_asks_is_answered_in_any_order_and_each_key_means_one_question() -> None:
+    async with line_to(Asks().server) as line:
+        id_ = (await line.call("marry", capabilities=ASKABLE))["taskId"]
+        waiting = await line.until(id_, "input_required")
+        assert list(waiting["inputRequests"]) == ["who", "other"]
+        assert waiting["inputRequests"]["who"]["method"] == "elicitation/create"
+
+        async def answer(**answers: Json) -> Json:
+            return await line.ask("tasks/update", {"taskId": id_, "inputResponses": answers})
+
+        assert await answer(unknown={}) == {"resultType": "complete"}
+        with pytest.raises(Refusal, match=r"the answer to 'who' .*; nothing was taken of these answers"):
+            await answer(who=accepted(name=7), other=accepted(name="Bea"))
+        await answer(other=accepted(name="Bea"))
+        assert list((await line.until(id_, "input_required"))["inputRequests"]) == ["who"]
+        await answer(other=accepted(name="Cleo"), who=accepted(name="Ann"))
+        # Asked anew, under a key of its own: an answer that comes twice is not taken for the other question's.
+        async with asyncio.timeout(BOUND_S):
+            while list((await line.ask("tasks/get", {"taskId": id_})).get("inputRequests", ())) != ["who-2"]:
+                pass
+        await answer(who=accepted(name="late"))
+        await answer(**{"who-2": accepted(sure=True)})
+        done = await line.until(id_, "completed")
+        assert done["result"]["content"][0]["text"] == "Ann and Bea: True"
+
+
+async def test_a_task_that_waits_for_an_answer_is_cancelled_and_its_function_ends() -> None:
+    asks, changes = Asks(), list[str]()
+    asks.server.tasks.on_change.append(lambda owner, task: changes.append(task.status))
+    async with line_to(asks.server) as line:
+        id_ = (await line.call("marry", capabilities=ASKABLE))["taskId"]
+        await line.until(id_, "input_required")
+        await line.ask("tasks/cancel", {"taskId": id_})
+        cancelled = await line.ask("tasks/get", {"taskId": id_})
+        assert (cancelled["status"], "inputRequests" in cancelled) == ("cancelled", False)
+        await asyncio.wait_for(asks.ended.wait(), BOUND_S)
+    assert (changes[0], changes[-1]) == ("input_required", "cancelled")
+
+
+async def test_a_task_cannot_ask_who_has_not_said_that_it_can_be_asked() -> None:
+    async with line_to(Asks().server) as line:
+        failed = await line.until((await line.call("marry"))["taskId"], "failed")
+        assert (failed["error"]["code"], failed["error"]["data"]) == (
+            -32021,
+            {"requiredCapabilities": {"elicitation": {"form": {}}}},
+        )
+
+
+async def test_a_tool_that_asks_first_is_a_task_from_where_it_says_so() -> None:
+    async with line_to(Asks().server) as line:
+        asked = await line.call("paint", capabilities=ASKABLE)
+        assert (asked["resultType"], list(asked["inputRequests"])) == ("input_required", ["who"])
+        made = await line.call(
+            "paint",
+            capabilities=ASKABLE,
+            inputResponses={"who": accepted(name="Ann")},
+            requestState=asked["requestState"],
+        )
+        assert (made["resultType"], made.keys().isdisjoint({"requestState", "inputRequests"})) == ("task", True)
+        waiting = await line.until(made["taskId"], "input_required")
+        assert waiting["inputRequests"]["who"]["params"]["message"] == "Framed?"
+        await line.ask("tasks/update", {"taskId": made["taskId"], "inputResponses": {"who": accepted(sure=True)}})
+        done = await line.until(made["taskId"], "completed")
+        assert done["result"]["content"][0]["text"] == "a portrait of Ann, True, True"
+
+
+async def test_a_tool_that_could_be_a_task_and_ends_before_has_just_answered() -> None:
+    async with line_to(Asks().server) as line:
+        assert (await line.call("sketch", {"alone": True}))["content"][0]["text"] == "a sketch"
+        assert (await line.call("sketch", capabilities={"roots": {}}))["content"][0]["text"] == "a sketch, False"
+        made = await line.call("sketch")
+        assert (await line.until(made["taskId"], "completed"))["result"]["content"][0]["text"] == "a sketch, True"
+
+
+async def test_a_function_that_returns_its_questions_is_called_again_with_the_answers() -> None:
+    async with line_to(Asks().server) as line:
+        id_ = (await line.call("close", capabilities=ASKABLE))["taskId"]
+        await line.until(id_, "input_required")
+        await line.ask("tasks/update", {"taskId": id_, "inputResponses": {"sure": accepted(sure=True)}})
+        done = await line.until(id_, "completed")
+        assert done["result"]["content"][0]["text"] == "closed: True (asked)"
+
+
+async def test_a_task_is_there_for_nobody_but_its_owner(works: Works) -> None:
+    tasks = works.server.tasks
+
+    async def asked(method: str, who: Principal, **params: Any) -> Outcome:
+        call = Call(
+            id="c", root="c", method=method, params=params, principal=who, target="build", capabilities=DECLARED
+        )
+        return await tasks(call, Emit(lambda event: None, Trail(call)))
+
+    made = await asked("tools/call", ANNA, name="build")
     assert isinstance(made, Deferred)
-    id_ = made.task["taskId"]
-    waiting = await until(tasks, id_, "name", "age")
-    assert (waiting["status"], waiting["inputRequests"]["age"]["method"]) == ("input_required", "elicitation/create")
-
-    for stranger in (Principal("bert"), Principal("anna", client="other")):
+    for stranger in (Principal("bert"), Principal("anna", client="other"), Principal("anna", tenant="other")):
         for method in ("tasks/get", "tasks/update", "tasks/cancel"):
-            refused = await asked(tasks, f"{method} {id_}", stranger, {"name": "mine"})
+            refused = await asked(method, stranger, taskId=made.task["taskId"])
             assert isinstance(refused, Refused)
             assert refused.code == -32602
-    assert await asked(tasks, f"tasks/update {id_}", answers={"unknown": 1}) == Complete({})
-    assert await asked(tasks, f"tasks/update {id_}", answers={"age": 7}) == Complete({})
-    assert (await until(tasks, id_, "name"))["status"] == "input_required"
-    await asked(tasks, f"tasks/update {id_}", answers={"age": 8, "name": "Ann"})
-    # Asked anew, under a key of its own: an answer that comes twice is not taken for the other question's.
-    await until(tasks, id_, "name-2")
-    await asked(tasks, f"tasks/update {id_}", answers={"name": "late"})
-    await asked(tasks, f"tasks/update {id_}", answers={"name-2": "Bea"})
-    done = await until(tasks, id_)
-    assert done["result"]["structuredContent"] == {"name": "Ann", "age": 7, "again": "Bea"}
+        assert await asked("tasks/list", stranger) == Complete({"tasks": []})
+    assert isinstance(await asked("tasks/get", ANNA, taskId=made.task["taskId"]), Complete)
     await tasks.aclose()
 
 
-async def test_a_task_that_waits_for_an_answer_can_be_cancelled() -> None:
-    tasks = Tasks(Asking(), {"ask": "optional"}, TaskSettings())
-    changes: list[str] = []
-    tasks.on_change.append(lambda owner, task: changes.append(task.status))
-    made = await asked(tasks, "tools/call")
-    assert isinstance(made, Deferred)
-    await until(tasks, made.task["taskId"], "name", "age")
-    await asked(tasks, f"tasks/cancel {made.task['taskId']}")
-    assert (await until(tasks, made.task["taskId"]))["status"] == "cancelled"
-    assert (changes[0], changes[-1]) == ("input_required", "cancelled")
-    await tasks.aclose()
+def test_a_tool_that_asks_first_is_one_that_can_become_a_task() -> None:
+    server = Server("s")
+    with pytest.raises(DefinitionError, match="`asks_first` is for tools that may run as a task"):
+
+        @server.tool(asks_first=True)
+        async def one(context: Context) -> None:
+            await context.defer()
+
+    with pytest.raises(DefinitionError, match=r"takes no Context, so it cannot say `await context\.defer\(\)`"):
+
+        @server.tool(task="optional", asks_first=True)
+        async def two() -> None: ...

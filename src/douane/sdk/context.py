@@ -177,6 +177,12 @@ class Context:
             raise self._nobody(questions)
         return await self._inquiry.ask(questions)
 
+    async def defer(self) -> bool:
+        """From here on the call is a task: its caller is answered, and comes back for the result. For a tool that
+        `asks_first`. False when its caller cannot look after one, or there is no room: it goes on as a call.
+        """
+        return self._inquiry is not None and await self._inquiry.defer()
+
     def wait(self, asked: Awaitable[T]) -> T:
         """What `asked` comes to, in a plain function: `ctx.wait(ctx.elicit(...))`.
 

@@ -6,7 +6,7 @@ it is that call the function serves.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -14,11 +14,12 @@ import msgspec
 from ..flow.chain import Emit
 from ..flow.rounds import AnswerFault
 from ..protocol.call import JSON, Call
-from ..protocol.outcome import InputRequired, Outcome
+from ..protocol.outcome import Deferred, InputRequired, Outcome
 from ..protocol.questions import undeclared
+from ..protocol.tasks import accepts
 from .questions import CannotAsk, Question
 
-__all__ = ["Inquiry"]
+__all__ = ["Inquiry", "TakeOver"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Teller(Protocol):
         ...
 
 
+TakeOver = Callable[[Call, "Inquiry"], Awaitable[Deferred | None]]
 Work = Callable[["Inquiry"], Coroutine[Any, Any, Outcome]]
 
 
@@ -58,6 +60,9 @@ class Inquiry:
         self._unsaid = False
         self._asked = 0
         self._news: asyncio.Future[None] | None = None
+        self._deferring: asyncio.Future[bool] | None = None
+        self.take_over: TakeOver | None = None
+        """Who makes a task of it when it wants to be one."""
         self.teller: Teller | None = None
         self._task = self._loop.create_task(work(self))
         self._task.add_done_callback(lambda _: self._tell())
@@ -101,10 +106,20 @@ class Inquiry:
         self._loop.call_soon(self._loop.call_soon, self._tell)
         return answer
 
+    async def defer(self) -> bool:
+        """Whether it is a task from here on."""
+        if self.take_over is None or not accepts(self._call.capabilities):
+            return False
+        self._deferring = self._loop.create_future()
+        self._tell()
+        return await self._deferring
+
     # --- as an exchange ---
 
     async def next(self) -> Outcome:
         while not self._task.done():
+            if self._deferring is not None and (deferred := await self._become_task(self._deferring)) is not None:
+                return deferred
             if self._open and not self._unsaid:
                 if self.teller is not None:
                     self.teller.pause()
@@ -113,6 +128,14 @@ class Inquiry:
             await self._news
         self.close()
         return self._task.result()
+
+    async def _become_task(self, deferring: "asyncio.Future[bool]") -> Deferred | None:
+        take_over, self.take_over, self._deferring = self.take_over, None, None
+        assert take_over is not None
+        deferred = await take_over(self._call, self)
+        if not deferring.done():
+            deferring.set_result(deferred is not None)
+        return deferred
 
     async def answer(self, call: Call, emit: Emit) -> None:
         read = {key: self._read(key, one, call.answers) for key, one in self._open.items() if key in call.answers}

@@ -24,7 +24,7 @@ from .line_door import LineDoor
 from .listener import ANSWER_WITHIN_S, About, Listener
 from .served import Completion, Function, Prompt, Resource, Tool
 from .serving import LOCAL, Http, run_http, run_stdio
-from .tasks import Tasks, TaskSettings
+from .tasks import Support, Tasks, TaskSettings
 from .threads import Threads
 from .toolbox import Toolbox
 
@@ -73,7 +73,8 @@ class Server:
         self.listener = Listener(
             self.toolbox, self.toolbox, self.about, seal=Seal(seal_keys), answer_within_s=answer_within_s
         )
-        self.tasks = Tasks(self.toolbox, self.toolbox.task_support, tasks)
+        self.tasks = Tasks(self.toolbox, self.toolbox.begin, self.toolbox.task_support, tasks)
+        self.toolbox.take_over = self.tasks.take_over
         self._lifespan = Lifespan(None if lifespan is None else lambda: lifespan(self))
 
     @property
@@ -93,6 +94,7 @@ class Server:
         repeatable: bool | None = None,
         open_world: bool | None = None,
         task: Literal["forbidden", "optional", "required"] = "forbidden",
+        asks_first: bool = False,
         icons: Sequence[Mapping[str, Any]] = (),
         meta: Mapping[str, Any] | None = None,
     ) -> Decorator[P, R]:
@@ -100,7 +102,8 @@ class Server:
 
         The hints say what it does to its environment: `reads` and changes nothing, may `destroys` what is there, may
         be repeated without further effect, reaches into an `open_world`. `task`: it runs on after it was called, and
-        the caller asks for its result; for callers that can do so, or for no others. Raises DefinitionError.
+        the caller asks for its result; for callers that can do so, or for no others. One that `asks_first` begins as a
+        call, and is a task from its `await context.defer()` on. Raises DefinitionError.
         """
         hints = {
             "readOnlyHint": reads,
@@ -115,9 +118,13 @@ class Server:
         def add(function: Callable[P, R]) -> Callable[P, R]:
             made = Function(function, "tool")
             tool = Tool(made, name or _name_of(function), shown, description)
+            if asks_first and task == "forbidden":
+                raise made.place.error('`asks_first` is for tools that may run as a task; add `task="optional"`')
+            if asks_first and not made.takes_context:
+                raise made.place.error("it takes no Context, so it cannot say `await context.defer()`")
             self._add("tools", tool.name, tool)
             if task != "forbidden":
-                self.toolbox.task_support[tool.name] = task
+                self.toolbox.task_support[tool.name] = Support(task, asks_first)
                 self.listener.handler = self.tasks
             return function
 

@@ -9,7 +9,8 @@ Spec: modelcontextprotocol/ext-tasks specification/draft/tasks.md; specification
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,9 +18,10 @@ import msgspec
 from msgspec.structs import replace
 
 from ..flow.chain import Emit, Handler, Trail
-from ..flow.rounds import drive_rounds
+from ..flow.rounds import AnswerFault, Exchange
 from ..protocol.call import JSON, Call, Event, Principal
-from ..protocol.outcome import Complete, Deferred, Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..protocol.questions import answer_fault
 from ..protocol.tasks import Task, accepts, undeclared
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
@@ -29,12 +31,16 @@ __all__ = ["Support", "TaskSettings", "Tasks"]
 
 logger = logging.getLogger(__name__)
 
-Support = Literal["optional", "required"]
-"""Whether a tool may run as a task, or runs as nothing else."""
-
-_MAX_ROUNDS = 1_000
-"""Of questions in one task; it is bounded by its time anyway."""
 _DONE = Complete({})
+
+
+class Support(msgspec.Struct, frozen=True):
+    """How a tool runs as a task."""
+
+    level: Literal["optional", "required"]
+    """It may, or it runs as nothing else."""
+    asks_first: bool = False
+    """It begins as a call, and says itself from where on it is a task."""
 
 
 class TaskSettings(msgspec.Struct, frozen=True):
@@ -52,12 +58,15 @@ class Tasks:
     def __init__(
         self,
         onward: Handler,
+        begin: Callable[[Call, Emit], Awaitable[Exchange]],
         support: Mapping[str, Support],
         settings: TaskSettings,
         store: TaskStore | None = None,
     ) -> None:
-        """`support`: the tools that run as tasks; looked at for each call."""
-        self._onward, self._support, self._settings = onward, support, settings
+        """`onward` serves what is no task, `begin` starts what is one. `support`: the tools that run as tasks; looked
+        at for each call.
+        """
+        self._onward, self._start, self._support, self._settings = onward, begin, support, settings
         self._store: TaskStore = store or MemoryTasks(
             max_tasks=settings.max_tasks, max_per_principal=settings.max_per_principal
         )
@@ -82,7 +91,7 @@ class Tasks:
     async def aclose(self) -> None:
         """End what runs, and forget all."""
         for running in tuple(self._running.values()):
-            running.work.cancel()
+            self._stop(running)
         if self._ending:
             await asyncio.wait(tuple(self._ending))
         await self._store.aclose()
@@ -90,17 +99,34 @@ class Tasks:
     # --- a call becomes a task ---
 
     async def _call_tool(self, call: Call, emit: Emit, support: Support) -> Outcome:
-        if accepts(call.capabilities):
-            try:
-                return await self._begin(call)
-            except TasksFull as exc:
-                if support == "required":
-                    return Refused(UPSTREAM_UNAVAILABLE, f"server: {exc}")
-        elif support == "required":
-            return undeclared(f"the tool {call.target!r} runs as a task only")
-        return await self._onward(call, emit)
+        if not accepts(call.capabilities):
+            if support.level == "required":
+                return undeclared(f"the tool {call.target!r} runs as a task only")
+            return await self._onward(call, emit)
+        if support.asks_first:
+            return await self._onward(call, emit)
+        try:
+            running = await self._begin(call)
+        except TasksFull as exc:
+            if support.level == "required":
+                return Refused(UPSTREAM_UNAVAILABLE, f"server: {exc}")
+            return await self._onward(call, emit)
+        call = _unheard(call)
+        self._go(running, call, await self._start(call, running.emit(call)))
+        return Deferred(running.task.handle())
 
-    async def _begin(self, call: Call) -> Outcome:
+    async def take_over(self, call: Call, exchange: Exchange) -> Deferred | None:
+        """`exchange` serves `call`, and is a task from here on; None when there is no room for one."""
+        try:
+            running = await self._begin(call)
+        except TasksFull:
+            return None
+        call = _unheard(call)
+        await exchange.answer(replace(call, answers={}), running.emit(call))
+        self._go(running, call, exchange)
+        return Deferred(running.task.handle())
+
+    async def _begin(self, call: Call) -> "_Running":
         """Raises TasksFull."""
         settings, now = self._settings, _now()
         task = Task(
@@ -111,38 +137,65 @@ class Tasks:
             poll_ms=round(settings.poll_s * 1000),
         )
         await self._store.add(call.principal, task)
-        running = _Running(task, call.principal, self._tell)
-        self._running[task.id] = running
-        work = running.work = asyncio.get_running_loop().create_task(self._run(call, running))
-        self._ending.add(work)
-        work.add_done_callback(self._ending.discard)
-        return Deferred(task.handle())
+        return _Running(task, call.principal, self._tell)
 
-    async def _run(self, call: Call, running: "_Running") -> None:
+    def _go(self, running: "_Running", call: Call, exchange: Exchange) -> None:
+        self._running[running.task.id] = running
+        running.exchange = exchange
+        running.work = self._do(self._run(running, call))
+
+    def _stop(self, running: "_Running") -> None:
+        running.work.cancel()
+        self._do(self._abandon(running))
+
+    async def _abandon(self, running: "_Running") -> None:
+        # Work that is cancelled before its first step never gets to its `finally`.
+        await asyncio.wait({running.work})
+        await running.exchange.abandon()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    async def _run(self, running: "_Running", call: Call) -> None:
         try:
-            running.settle(await self._outcome(call, running))
+            running.settle(await self._outcome(running, call))
             await self._store.update(running.task)
         except Exception:
             logger.exception("the end of the task of call %s could not be kept", call.id)
         finally:
             self._running.pop(running.task.id, None)
 
-    async def _outcome(self, call: Call, running: "_Running") -> Outcome:
-        # Nobody hears the log of a task, and progress becomes its message (tasks.md, task status notifications).
-        call = replace(call, wants_progress=True, log_level=None)
-        emit = Emit(running.hear, Trail(call))
-        ttl_s = (running.task.ttl_ms or 0) / 1000
+    async def _outcome(self, running: "_Running", call: Call) -> Outcome:
         try:
-            async with asyncio.timeout(ttl_s):
-                return await drive_rounds(
-                    call, emit, self._onward, running.ask, max_rounds=_MAX_ROUNDS, max_wait_s=ttl_s
-                )
+            async with asyncio.timeout((running.task.ttl_ms or 0) / 1000):
+                return await self._driven(running, call)
         except TimeoutError:
             return Failed(INTERNAL_ERROR, "server: the task has taken longer than it may")
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.
             logger.exception("the task of call %s broke", call.id)
             return Failed(INTERNAL_ERROR, f"server: an internal error; it is in the server's log (call {call.id})")
+
+    async def _driven(self, running: "_Running", call: Call) -> Outcome:
+        try:
+            said = await running.exchange.next()
+            while isinstance(said, InputRequired):
+                answers = await running.ask(said.asks)
+                call = replace(call, answers=answers, state=said.state, round=call.round + 1)
+                if said.state is not None:
+                    # Its function has returned, and is called again with the answers.
+                    running.exchange = await self._start(call, running.emit(call))
+                else:
+                    with suppress(AnswerFault):
+                        # What does not fit is asked once more.
+                        await running.exchange.answer(call, running.emit(call))
+                said = await running.exchange.next()
+            return said
+        finally:
+            await running.exchange.abandon()
 
     # --- looking after one ---
 
@@ -160,8 +213,12 @@ class Tasks:
         if task is None:
             return _unknown()
         running = self._running.get(task.id)
-        if running is not None:
-            running.answer(call.answers)
+        if running is None:
+            return _DONE
+        fault = running.fault(call.answers)
+        if fault is not None:
+            return Refused(INVALID_PARAMS, f"client: {fault}; nothing was taken of these answers")
+        running.answer(call.answers)
         return _DONE
 
     async def _cancel(self, call: Call) -> Outcome:
@@ -171,6 +228,7 @@ class Tasks:
         running = self._running.pop(task.id, None)
         if running is not None:
             running.cancel()
+            self._stop(running)
             await self._store.update(running.task)
         return _DONE
 
@@ -200,12 +258,18 @@ class _Running:
         self.task = task
         self._owner, self._tell = owner, tell
         self.work: asyncio.Task[None]
+        self.exchange: Exchange
         self._questions: dict[str, JSON] = {}
         self._answers: dict[str, asyncio.Future[JSON]] = {}
         self._asked: set[str] = set()
 
-    async def ask(self, key: str, question: JSON) -> JSON:
-        """What the caller answers. No key is used twice in the life of a task (tasks.md, task update requests)."""
+    async def ask(self, asks: Mapping[str, JSON]) -> JSON:
+        """What the caller answers, in the end to all of them."""
+        answers = await asyncio.gather(*(self._ask(key, question) for key, question in asks.items()))
+        return dict(zip(asks, answers, strict=True))
+
+    async def _ask(self, key: str, question: JSON) -> JSON:
+        # No key is used twice in the life of a task (tasks.md, task update requests).
         key = self._unused(key)
         future: asyncio.Future[JSON] = asyncio.get_running_loop().create_future()
         self._questions[key], self._answers[key] = question, future
@@ -216,6 +280,11 @@ class _Running:
             self._questions.pop(key, None)
             self._answers.pop(key, None)
 
+    def fault(self, answers: JSON) -> str | None:
+        """Why one of them does not answer what is asked."""
+        faults = ((key, answer_fault(self._questions[key], answers[key])) for key in self._questions if key in answers)
+        return next((f"the answer to {key!r} {fault}" for key, fault in faults if fault is not None), None)
+
     def answer(self, answers: JSON) -> None:
         """What was not asked, or is answered, is passed over."""
         for key, answer in answers.items():
@@ -224,6 +293,9 @@ class _Running:
                 del self._questions[key]
                 future.set_result(answer)
         self._stand()
+
+    def emit(self, call: Call) -> Emit:
+        return Emit(self.hear, Trail(call))
 
     def hear(self, event: Event) -> None:
         """Progress, in words."""
@@ -234,7 +306,6 @@ class _Running:
     def cancel(self) -> None:
         """From here on it is cancelled, whatever its function still says."""
         self._change(status="cancelled", asks={})
-        self.work.cancel()
 
     def settle(self, outcome: Outcome) -> None:
         match outcome:
@@ -265,6 +336,11 @@ class _Running:
             made = f"{key}-{number}"
         self._asked.add(made)
         return made
+
+
+def _unheard(call: Call) -> Call:
+    # Nobody hears the log of a task, and progress becomes its message (tasks.md, task status notifications).
+    return replace(call, wants_progress=True, log_level=None)
 
 
 def _ttl_ms(call: Call, settings: TaskSettings) -> int:

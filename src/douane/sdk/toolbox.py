@@ -19,7 +19,7 @@ from ..wire import json
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from .context import ASKED, Context
 from .functions import ArgumentFault
-from .inquiry import Inquiry
+from .inquiry import Inquiry, TakeOver
 from .interaction import cannot_ask
 from .listener import Changed
 from .questions import Ask, CannotAsk
@@ -64,6 +64,7 @@ class Toolbox:
         self.completions: dict[tuple[str, str, str], Completion] = {}
         self.task_support: dict[str, Support] = {}
         """The tools that may run as tasks, or have to."""
+        self.take_over: TakeOver | None = None
         self.on_change: list[Changed] = []
         self.state: Any = None
         self._logs = False
@@ -77,7 +78,7 @@ class Toolbox:
             "resources/subscribe": self._subscribe,
             "subscriptions/listen": self._listen,
         }
-        self.parking = Parking(self._begin, layer="server", ttl_s=parked_s)
+        self.parking = Parking(self.begin, layer="server", ttl_s=parked_s)
 
     # --- what there is ---
 
@@ -128,9 +129,14 @@ class Toolbox:
             return self.parking.begin(call, emit)
         return serve(call, emit, None)
 
-    async def _begin(self, call: Call, emit: Emit) -> Inquiry:
+    async def begin(self, call: Call, emit: Emit) -> Inquiry:
+        """What serves `call`, and may ask on the way."""
         serve = self._serves[call.method]
-        return Inquiry(lambda inquiry: serve(call, emit, inquiry), call)
+        inquiry = Inquiry(lambda inquiry: serve(call, emit, inquiry), call)
+        support = self.task_support.get(call.target or "") if call.method == "tools/call" else None
+        if support is not None and support.asks_first:
+            inquiry.take_over = self.take_over
+        return inquiry
 
     def _may_ask(self, call: Call) -> bool:
         match call.method:
