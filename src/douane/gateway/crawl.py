@@ -6,18 +6,17 @@ Spec: specification/2026-07-28/server/utilities/pagination.mdx (cursors are opaq
 from typing import Any, cast
 
 from ..protocol.call import JSON
-from ..protocol.tasks import accepts
 from ..protocol.versions import Era
 from ..registry.catalog import Item, Kind
 from ..registry.item import KEY
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
-from ..sdk.session import Session, Welcome
+from ..sdk.session import Session
 from ..wire import rpc
 from ..wire.codes import METHOD_NOT_FOUND
 from ..wire.json import is_object
 
-__all__ = ["MAX_ITEMS", "abilities_of", "crawl"]
+__all__ = ["MAX_ITEMS", "crawl"]
 
 MAX_ITEMS = 5_000
 """Per list; the largest real server seen offers a few hundred tools."""
@@ -30,13 +29,6 @@ _LISTS: tuple[tuple[str, str, Kind], ...] = (
     ("resources", "resources/templates/list", "resourceTemplates"),
 )
 """Capability, method, member of the result."""
-
-
-def abilities_of(welcome: Welcome) -> frozenset[str]:
-    """What can be asked of a server, by the names of the capabilities; `tasks` in whichever way its era says it."""
-    found = frozenset(name for name in welcome.capabilities if name not in ("extensions", "tasks"))
-    defers = accepts(welcome.capabilities) if welcome.era is Era.STATELESS else False
-    return found | {"tasks"} if defers else found
 
 
 async def crawl(session: Session, naming: Naming, deadline_s: float) -> list[Item]:

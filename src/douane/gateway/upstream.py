@@ -18,11 +18,11 @@ from ..protocol.outcome import Complete, Failed, Outcome, Refused
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
-from ..sdk.session import Noted, Session
+from ..sdk.session import Noted, Session, Welcome
 from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
-from .crawl import abilities_of, crawl
+from .crawl import crawl
 from .watched import UPDATED, Watched
 
 __all__ = ["State", "Times", "Upstream"]
@@ -230,8 +230,7 @@ class Upstream:
         self._digests = {
             method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
         }
-        abilities = _abilities(session.welcome.capabilities) | abilities_of(session.welcome)
-        self._catalog.publish(self.name, items, abilities)
+        self._catalog.publish(self.name, items, _abilities(session.welcome))
 
     async def _stay(self, session: Session) -> str | None:
         """Until the session ends (the reason) or nobody has used it for long (None)."""
@@ -301,6 +300,6 @@ class Upstream:
             self.updated(self.name, uri)
 
 
-def _abilities(capabilities: JSON) -> frozenset[str]:
-    tells = has_member(capabilities, "resources", "subscribe")
-    return frozenset(capabilities) | {"subscribe"} if tells else frozenset(capabilities) - {"subscribe"}
+def _abilities(welcome: Welcome) -> frozenset[str]:
+    tells = has_member(welcome.capabilities, "resources", "subscribe")
+    return welcome.abilities | {"subscribe"} if tells else welcome.abilities - {"subscribe"}

@@ -5,6 +5,7 @@ said by each request, who does is the server's choice. Spec: modelcontextprotoco
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ __all__ = [
     "Task",
     "accepts",
     "needs_task",
+    "now",
     "read_task",
     "undeclared",
 ]
@@ -103,6 +105,11 @@ def undeclared(what: str) -> Refused:
     """The answer to who did not declare the extension. `what` needs it."""
     said = f'client: {what}; declare the extension "{EXTENSION}" in the capabilities of the request'
     return Refused(MISSING_CAPABILITY, said, data={"requiredCapabilities": OFFERED})
+
+
+def now() -> str:
+    """This moment, as tasks say it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def needs_task(outcome: Outcome) -> bool:

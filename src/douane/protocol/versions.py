@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-__all__ = ["BATCHING", "HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "Era", "era_of", "settle"]
+__all__ = ["BATCHING", "HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "TASKS_SINCE", "Era", "era_of", "settle"]
 
 
 class Era(Enum):
@@ -19,6 +19,8 @@ HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 LATEST_HANDSHAKE = HANDSHAKE[-1]
 BATCHING = frozenset({"2025-03-26"})
 """Where several messages may come as one array (2025-03-26/basic/index.mdx, batching; gone with 2025-06-18)."""
+TASKS_SINCE = "2025-11-25"
+"""The revision of the handshake era that has tasks, as an experiment."""
 
 
 def era_of(revision: str) -> Era | None:

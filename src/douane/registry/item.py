@@ -42,6 +42,8 @@ class Item(msgspec.Struct, frozen=True):
     """What it would be shown as if nobody else had that name; empty: as it is."""
     pinned: bool = False
     """The operator chose `exposed`: in a clash the others give way."""
+    task: str = ""
+    """Of a tool: `optional` or `required`, where its upstream can run it as a task."""
     hidden: bool = False
     """The operator wants nobody to see it."""
 

@@ -29,6 +29,11 @@ class Lists:
     def find(self, kind: Kind, exposed: str) -> Item | None:
         return self._by_name.get((kind, exposed))
 
+    def task_level(self, tool: str) -> str | None:
+        """`optional` or `required` for a tool that runs as a task."""
+        item = self.find("tools", tool)
+        return item.task or None if item is not None else None
+
     def items(self, kind: Kind) -> tuple[Item, ...]:
         """In a fixed order: by upstream name, then as the upstream lists them."""
         return self._lists[kind]

@@ -115,7 +115,11 @@ class Reloading:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return frozenset(self._current.session.welcome.capabilities) if self._current is not None else frozenset()
+        return self._current.session.welcome.abilities if self._current is not None else frozenset()
+
+    def task_level(self, tool: str) -> str | None:
+        # Which tools may is not said in the era that is spoken with the server; one that does not just answers.
+        return "optional" if "tasks" in self.capabilities else None
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         if self._current is not None and self._current.has_ended:

@@ -20,10 +20,12 @@ from ..protocol.methods import METHODS, Kind
 from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
 from ..protocol.questions import undeclared
 from ..protocol.tasks import OFFERED
+from ..protocol.versions import TASKS_SINCE
 from ..wire import rpc
 from ..wire.codes import MISSING_CAPABILITY
 from .asked_client import AskedClient, Say
 from .interaction import Interactions, cannot_ask
+from .older_tasks import OlderTasks, speaks_of_tasks
 from .subscriptions import Bounds, Ear, Subscriptions
 
 __all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
@@ -89,8 +91,13 @@ class Offer(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`, `tasks`; `subscribe` where
-        one is told of resources."""
+        """What can be asked of it: `tools`, `prompts`, `resources`, `completions`, `logging`; `subscribe` where one is
+        told of resources; `tasks` (as of the extension), `task_lists` (2025-11-25 only).
+        """
+        ...
+
+    def task_level(self, tool: str) -> str | None:
+        """`optional` or `required` for a tool that runs as a task."""
         ...
 
 
@@ -135,6 +142,7 @@ class Listener:
         self._interactions = Interactions(
             seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
         )
+        self._older_tasks = OlderTasks(lambda: self.handler, offer, new_id)
         self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
 
     def ready(self) -> None:
@@ -180,7 +188,8 @@ class Listener:
         if self._settled is not None:
             await self._settled()
         emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call), stream)
-        outcome = await self.handler(call, emit)
+        handler = self._handler_for(call, revision)
+        outcome = await handler(call, emit)
         if type(outcome) is not InputRequired:
             return outcome
 
@@ -193,7 +202,7 @@ class Listener:
             return await asked.ask(questions, say, self._answer_within_s)
 
         return await drive_rounds(
-            call, emit, self.handler, ask, first=outcome, asker=self._asker, new_id=new_id, max_rounds=_MAX_ROUNDS
+            call, emit, handler, ask, first=outcome, asker=self._asker, new_id=new_id, max_rounds=_MAX_ROUNDS
         )
 
     async def run_subscribing(self, call: Call, ear: Ear) -> Outcome:
@@ -207,6 +216,12 @@ class Listener:
         if self._settled is not None:
             await self._settled()
         return await self._subscribing(call, emit)
+
+    def _handler_for(self, call: Call, revision: str) -> Handler:
+        if not speaks_of_tasks(call):
+            return self.handler
+        served = revision >= TASKS_SINCE and "tasks" in self.offer.capabilities
+        return self._older_tasks if served else self._older_tasks.ignoring
 
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""
@@ -223,9 +238,11 @@ class Listener:
         if self._settled is not None:
             await self._settled()
         about = self.about
-        return handshake.initialize_result(
-            revision, self._capabilities(list_changed=list_changed), about.server, about.instructions
-        )
+        capabilities = self._capabilities(list_changed=list_changed)
+        if "tasks" in self.offer.capabilities:
+            lists = {"list": {}} if "task_lists" in self.offer.capabilities else {}
+            capabilities = {**capabilities, "tasks": {**lists, "cancel": {}, "requests": {"tools": {"call": {}}}}}
+        return handshake.initialize_result(revision, capabilities, about.server, about.instructions)
 
     def write_older(self, id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> bytes:
         """The frame that answers `call` in the handshake era; lists lose what `revision` does not know."""
@@ -240,6 +257,8 @@ class Listener:
         kept = self._older_lists.get(key)
         if kept is None:
             items = [differences.strip_item(kind, item, revision) for item in outcome.result[kind]]
+            if kind == "tools" and revision >= TASKS_SINCE and "tasks" in self.offer.capabilities:
+                items = [self._with_execution(item) for item in items]
             result = {**outcome.result, kind: items}
             if len(self._older_lists) >= _KEPT_LISTS:
                 self._older_lists.clear()
@@ -248,6 +267,10 @@ class Listener:
                 Complete(differences.strip_result(result, revision) or result),
             )
         return kept[1]
+
+    def _with_execution(self, tool: JSON) -> JSON:
+        level = self.offer.task_level(tool["name"])
+        return tool if level is None else {**tool, "execution": {"taskSupport": level}}
 
     def _capabilities(self, *, list_changed: bool) -> JSON:
         has = self.offer.capabilities

@@ -16,8 +16,10 @@ from ..flow.chain import Emit
 from ..protocol.call import JSON, Call, Event
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import SUBSCRIPTION
+from ..protocol.eras.older_tasks import offers_older_tasks
 from ..protocol.outcome import Failed, Outcome
 from ..protocol.peer import Answered, Batch, Peer, Progressed, Stray
+from ..protocol.tasks import accepts
 from ..protocol.versions import BATCHING, Era
 from ..transports.link import Link, LinkClosed
 from ..wire import rpc
@@ -48,6 +50,13 @@ class Welcome(msgspec.Struct, frozen=True):
     capabilities: JSON
     server: JSON
     instructions: str | None = None
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What can be asked of it, by the names of the capabilities; `tasks` in whichever way its era says it."""
+        found = frozenset(name for name in self.capabilities if name not in ("extensions", "tasks"))
+        defers = accepts(self.capabilities) if self.era is Era.STATELESS else offers_older_tasks(self.capabilities)
+        return found | {"tasks"} if defers else found
 
 
 class Session(Protocol):

@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +21,7 @@ from ..flow.rounds import AnswerFault, Exchange
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
 from ..protocol.questions import answer_fault
-from ..protocol.tasks import Task, accepts, undeclared
+from ..protocol.tasks import Task, accepts, now, undeclared
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
 from .task_store import MemoryTasks, TasksFull, TaskStore
@@ -128,11 +127,11 @@ class Tasks:
 
     async def _begin(self, call: Call) -> "_Running":
         """Raises TasksFull."""
-        settings, now = self._settings, _now()
+        settings, at = self._settings, now()
         task = Task(
             id=secrets.token_urlsafe(32),
-            created_at=now,
-            updated_at=now,
+            created_at=at,
+            updated_at=at,
             ttl_ms=_ttl_ms(call, settings),
             poll_ms=round(settings.poll_s * 1000),
         )
@@ -326,7 +325,7 @@ class _Running:
     def _change(self, **members: Any) -> None:
         if self.task.is_over:
             return
-        self.task = replace(self.task, updated_at=_now(), **members)
+        self.task = replace(self.task, updated_at=now(), **members)
         self._tell(self._owner, self.task)
 
     def _unused(self, key: str) -> str:
@@ -353,7 +352,3 @@ def _ttl_ms(call: Call, settings: TaskSettings) -> int:
 
 def _unknown() -> Refused:
     return Refused(INVALID_PARAMS, "client: there is no such task; it was never here, or has expired")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -92,8 +92,13 @@ class Toolbox:
             "completions": bool(self.completions),
             "logging": self._logs,
             "tasks": bool(self.task_support),
+            "task_lists": bool(self.task_support),
         }
         return frozenset(name for name, there in found.items() if there)
+
+    def task_level(self, tool: str) -> str | None:
+        support = self.task_support.get(tool)
+        return None if support is None else support.level
 
     def table(self, kind: Kind) -> dict[str, Any]:
         """What there is of one kind, by name or URI, in the order of definition."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 from ...wire import json
 from ...wire.json import is_object
 from ..call import JSON, Event
+from ..tasks import RELATED
 from ..versions import HANDSHAKE, STATELESS
 from .envelope import META
 
@@ -34,6 +35,8 @@ ROWS: tuple[tuple[str, str, str, str | None], ...] = (
     ("implementation", "title", "2025-06-18", None),
     *(("implementation", field, "2025-11-25", None) for field in ("description", "icons", "websiteUrl")),
     ("server", "completions", "2025-03-26", None),
+    ("server", "tasks", "2025-11-25", "2026-07-28"),
+    ("tools/call", "task", "2025-11-25", "2026-07-28"),
     ("client", "elicitation", "2025-06-18", None),
     *(("client.elicitation", field, "2025-11-25", None) for field in ("form", "url")),
     *(("client.sampling", field, "2025-11-25", None) for field in ("tools", "context")),
@@ -175,7 +178,7 @@ def strip_result(result: JSON, revision: str) -> JSON | None:
     parts = _strip_parts(result, revision)
     unknown = _UNKNOWN["result", revision]
     meta: object = parts.get("_meta")
-    reserved = is_object(meta) and any(key.startswith(META) for key in meta)
+    reserved = is_object(meta) and any(map(_is_reserved, meta))
     structured: object = parts.get("structuredContent", {})
     if parts.keys().isdisjoint(unknown) and not reserved and isinstance(structured, dict):
         return None if parts is result else parts
@@ -185,12 +188,16 @@ def strip_result(result: JSON, revision: str) -> JSON | None:
     if "structuredContent" in parts and "structuredContent" not in kept and not kept.get("content"):
         kept["content"] = [_text(json.encode(structured).decode())]
     if is_object(meta) and reserved:
-        rest = {key: value for key, value in meta.items() if not key.startswith(META)}
+        rest = {key: value for key, value in meta.items() if not _is_reserved(key)}
         if rest:
             kept["_meta"] = rest
         else:
             del kept["_meta"]
     return kept
+
+
+def _is_reserved(key: str) -> bool:
+    return key.startswith(META) and key != RELATED
 
 
 def _strip_parts(result: JSON, revision: str) -> JSON:

@@ -6,12 +6,14 @@ Spec: specification/2025-11-25/basic/lifecycle.mdx, basic/utilities/*.mdx.
 from typing import Any, cast
 
 from ...wire import json, rpc
-from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, RESOURCE_NOT_FOUND
+from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RESOURCE_NOT_FOUND
 from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..tasks import needs_task, read_task
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
 from .differences import strip, strip_result
 from .envelope import kept_meta, read_body
+from .older_tasks import older_task
 from .stateless import peer_error
 
 __all__ = [
@@ -97,6 +99,10 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
             if stripped is not None:
                 return rpc.write_result(id, json.encode(stripped))
             return rpc.write_result(id, json.encode(result) if encoded is None else encoded)
+        case Refused() | Failed() if needs_task(outcome):
+            # 2025-11-25/basic/utilities/tasks.mdx, tool-level negotiation.
+            said = f"client: the tool {call.target!r} runs as a task only; call it with `task`, of revision 2025-11-25"
+            return rpc.write_error(id, METHOD_NOT_FOUND, said)
         case Refused(code, reason) if code == MISSING_CAPABILITY and call.method == "tools/call":
             # This era has no code for it; a tool that cannot ask has failed in words the model can read.
             return rpc.write_result(id, json.encode({"content": [{"type": "text", "text": reason}], "isError": True}))
@@ -104,7 +110,9 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
             return rpc.write_error(id, _older(code, data, call), reason, data)
         case Failed(code, message, _, data):
             return rpc.write_error(id, _older(code, data, call), message, data)
-        case InputRequired() | Deferred():
+        case Deferred(task):
+            return rpc.write_result(id, json.encode({"task": older_task(read_task(task))}))
+        case InputRequired():
             # Rounds are driven before they get here (flow/rounds); what is left cannot be said in this era.
             return rpc.write_error(id, INTERNAL_ERROR, "gateway: this call needs a newer revision of the protocol")
 
