@@ -174,9 +174,14 @@ def test_an_error_that_names_no_missing_resource_keeps_its_code() -> None:
     assert written(Failed(-32602, "no such parameter", "yes"), "resources/read")["code"] == -32602
 
 
-@pytest.mark.parametrize("outcome", [InputRequired({"q": {}}), Deferred({"taskId": "t"})])
-def test_what_cannot_be_said_in_this_era_is_said_to_be_so(outcome: Any) -> None:
-    assert written(outcome)["code"] == -32603
+def test_a_task_is_nested_and_its_members_have_their_older_names() -> None:
+    task = {"taskId": "t", "status": "working", "ttlMs": 5, "pollIntervalMs": 1, "statusMessage": "soon"}
+    older = {"taskId": "t", "status": "working", "ttl": 5, "pollInterval": 1, "statusMessage": "soon"}
+    assert written(Deferred(task)) == {"task": older}
+
+
+def test_what_cannot_be_said_in_this_era_is_said_to_be_so() -> None:
+    assert written(InputRequired({"q": {}}))["code"] == -32603
 
 
 def test_an_answer_of_a_server_is_complete_or_failed() -> None:

@@ -105,7 +105,8 @@ async def test_other_tools_are_no_tasks_whatever_the_caller_hints(works: Works) 
 async def test_a_tool_that_fails_has_completed_and_an_error_of_the_protocol_has_failed(works: Works) -> None:
     async with line_to(works.server) as line:
         broken = await line.until((await line.call("launder"))["taskId"], "completed")
-        assert broken["result"] == {"content": [{"type": "text", "text": "the machine is broken"}], "isError": True}
+        said = [{"type": "text", "text": "the machine is broken"}]
+        assert broken["result"] == {"resultType": "complete", "content": said, "isError": True}
         failed = await line.until((await line.call("sue"))["taskId"], "failed")
         assert failed["error"] == {"code": -32050, "message": "no court today", "data": {"next": "Monday"}}
         assert (failed["statusMessage"], "result" in failed) == ("no court today", False)

@@ -35,6 +35,7 @@ from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.held import Turned
 from ..sdk.session import Noted, Session
+from ..sdk.task_session import with_tasks
 from ..sdk.url import open_url
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.sqlite import SqliteLedger
@@ -427,7 +428,7 @@ def _by_command(
             raise CannotConnect(str(exc)) from exc
 
     async def open_session(noted: Noted) -> Session:
-        return await open_line(
+        session = await open_line(
             link,
             client=_CLIENT,
             noted=noted,
@@ -435,6 +436,7 @@ def _by_command(
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
         )
+        return with_tasks(session)
 
     return open_session
 
@@ -454,7 +456,7 @@ def _by_url(
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
     async def open_session(noted: Noted) -> Session:
-        return await open_url(
+        session = await open_url(
             client,
             url,
             headers=headers,
@@ -464,5 +466,6 @@ def _by_url(
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
         )
+        return with_tasks(session)
 
     return open_session

@@ -5,13 +5,15 @@ Spec: specification/2026-07-28/server/utilities/pagination.mdx (cursors are opaq
 
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from ..protocol.call import JSON
 from ..protocol.versions import Era
 from ..registry.catalog import Item, Kind
 from ..registry.item import KEY
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
-from ..sdk.session import Session
+from ..sdk.session import Session, Welcome
 from ..wire import rpc
 from ..wire.codes import METHOD_NOT_FOUND
 from ..wire.json import is_object
@@ -40,7 +42,7 @@ async def crawl(session: Session, naming: Naming, deadline_s: float) -> list[Ite
     for capability, method, kind in _LISTS:
         if capability in session.welcome.capabilities:
             definitions = await _pages(session, method, kind, deadline_s)
-            found += [_item(d, kind, naming, session.welcome.era) for d in definitions]
+            found += [_item(d, kind, naming, session.welcome) for d in definitions]
     return found
 
 
@@ -73,10 +75,23 @@ def _objects(page: list[object], method: str) -> list[dict[str, Any]]:
     return objects
 
 
-def _item(definition: dict[str, Any], kind: Kind, naming: Naming, era: Era) -> Item:
+def _item(definition: dict[str, Any], kind: Kind, naming: Naming, welcome: Welcome) -> Item:
     own: object = definition.get(KEY[kind])
     if not isinstance(own, str) or not own:
         raise CannotConnect(f"one of its {kind} has no {KEY[kind]}")
-    # A field of experimental tasks that the newest revision dropped; nothing here runs such tasks.
-    cleaned = {k: v for k, v in definition.items() if k != "execution"} if era is Era.HANDSHAKE else definition
-    return naming.item(kind, own, definition, cleaned)
+    if kind != "tools" or "tasks" not in welcome.abilities:
+        return naming.item(kind, own, definition, _cleaned(definition, welcome.era))
+    # Which tools may is said in the handshake era alone. One that has to may as well: it is waited for otherwise.
+    may = welcome.era is Era.STATELESS or _task_support(definition) in ("optional", "required")
+    item = naming.item(kind, own, definition, _cleaned(definition, welcome.era))
+    return replace(item, task="optional" if may else "")
+
+
+def _cleaned(definition: dict[str, Any], era: Era) -> dict[str, Any]:
+    # A field of experimental tasks that the newest revision dropped; who knows it is told of `task` (sdk.listener).
+    return {k: v for k, v in definition.items() if k != "execution"} if era is Era.HANDSHAKE else definition
+
+
+def _task_support(definition: dict[str, Any]) -> object:
+    execution: object = definition.get("execution")
+    return execution.get("taskSupport") if is_object(execution) else None

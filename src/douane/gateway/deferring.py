@@ -5,14 +5,13 @@ becomes the upstream's own, and on the way back ours again.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from msgspec.structs import replace
 
 from ..flow.chain import Emit, Handler
-from ..protocol.call import JSON, Call
+from ..protocol.call import Call
 from ..protocol.outcome import Complete, Deferred, Failed, Outcome, Refused
-from ..protocol.tasks import EXTENSION, accepts, needs_task, read_task
+from ..protocol.tasks import accepts, needs_task, read_task, without
 from ..registry.handles import Handle, Handles
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 
@@ -34,7 +33,7 @@ class Deferring:
         if call.method != "tools/call" or not accepts(call.capabilities):
             return await onward(call, emit)
         if not self._handles.has_room(call.principal):
-            outcome = await onward(replace(call, capabilities=_without(call.capabilities)), emit)
+            outcome = await onward(replace(call, capabilities=without(call.capabilities)), emit)
             return Refused(UPSTREAM_UNAVAILABLE, _FULL) if needs_task(outcome) else outcome
         outcome = await onward(call, emit)
         return self._given(call, outcome) if isinstance(outcome, Deferred) else outcome
@@ -65,8 +64,3 @@ class Deferring:
         except ValueError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: answers with {exc}", "yes")
         return Complete({**outcome.result, "taskId": handle.id})
-
-
-def _without(capabilities: JSON) -> JSON:
-    extensions: Mapping[str, Any] = capabilities["extensions"]
-    return {**capabilities, "extensions": {name: value for name, value in extensions.items() if name != EXTENSION}}

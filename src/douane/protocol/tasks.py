@@ -27,6 +27,8 @@ __all__ = [
     "now",
     "read_task",
     "undeclared",
+    "whole",
+    "without",
 ]
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -85,7 +87,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         made = self.handle()
         match self.status:
             case "completed":
-                made["result"] = self.result
+                made["result"] = whole(self.result or _NOTHING)
             case "failed":
                 made["error"] = self.error
             case "input_required":
@@ -99,6 +101,20 @@ def accepts(capabilities: JSON) -> bool:
     """Whether who declares these may be answered with a task, and may ask for one."""
     extensions: object = capabilities.get("extensions")
     return is_object(extensions) and EXTENSION in extensions
+
+
+def whole(result: JSON) -> JSON:
+    """A result as a request would have been answered with it: it says that it is complete."""
+    return result if "resultType" in result else {"resultType": "complete", **result}
+
+
+def without(capabilities: JSON) -> JSON:
+    """`capabilities` of who cannot be answered with a task."""
+    if not accepts(capabilities):
+        return capabilities
+    rest = {name: value for name, value in capabilities["extensions"].items() if name != EXTENSION}
+    kept = {name: value for name, value in capabilities.items() if name != "extensions"}
+    return {**kept, "extensions": rest} if rest else kept
 
 
 def undeclared(what: str) -> Refused:

@@ -43,7 +43,7 @@ class Item(msgspec.Struct, frozen=True):
     pinned: bool = False
     """The operator chose `exposed`: in a clash the others give way."""
     task: str = ""
-    """Of a tool: `optional` or `required`, where its upstream can run it as a task."""
+    """Of a tool: `optional` where its upstream can run it as a task."""
     hidden: bool = False
     """The operator wants nobody to see it."""
 

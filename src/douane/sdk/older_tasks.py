@@ -103,7 +103,7 @@ class OlderTasks:
 
     async def _get(self, call: Call, emit: Emit) -> Outcome:
         task = await self._look(call, emit)
-        return Complete(older_task(task)) if isinstance(task, Task) else task
+        return Complete(older_task(task.handle())) if isinstance(task, Task) else task
 
     async def _cancel(self, call: Call, emit: Emit) -> Outcome:
         task = await self._look(call, emit)
@@ -118,8 +118,8 @@ class OlderTasks:
         outcome = await self._onward()(call, emit)
         if not isinstance(outcome, Complete):
             return outcome
-        done = [older_task(task) for task in await self._done.all_of(call.principal)]
-        return Complete({"tasks": [*map(_older, _objects(outcome.result.get("tasks"))), *done]})
+        done = [older_task(task.handle()) for task in await self._done.all_of(call.principal)]
+        return Complete({"tasks": [*map(older_task, _objects(outcome.result.get("tasks"))), *done]})
 
     async def _result(self, call: Call, emit: Emit) -> Outcome:
         """What the call comes to, as soon as it does; InputRequired when somebody has to be asked for that."""
@@ -183,7 +183,3 @@ def _end(task: Task) -> Outcome:
 
 def _objects(value: Any) -> Sequence[JSON]:
     return [one for one in value if json.is_object(one)] if isinstance(value, list) else []
-
-
-def _older(handle: JSON) -> JSON:
-    return older_task(read_task(handle))

@@ -16,6 +16,7 @@ from ..transports.link import Link
 from ..transports.memory import pair
 from .connect import CannotConnect, open_line
 from .session import Noted, Session
+from .task_session import with_tasks
 from .url import open_url
 
 __all__ = ["InProcess", "Reaching", "Target", "open_target"]
@@ -65,7 +66,7 @@ async def open_target(target: Target, how: Reaching, noted: Noted, stack: AsyncE
     else:
         session = await _by_command(target, how, noted)
     stack.push_async_callback(session.aclose)
-    return session
+    return with_tasks(session)
 
 
 async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:

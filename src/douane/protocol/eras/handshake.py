@@ -9,7 +9,7 @@ from ...wire import json, rpc
 from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RESOURCE_NOT_FOUND
 from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
-from ..tasks import needs_task, read_task
+from ..tasks import needs_task
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
 from .differences import strip, strip_result
 from .envelope import kept_meta, read_body
@@ -111,7 +111,7 @@ def write_outcome(id: rpc.Id, call: Call, outcome: Outcome, revision: str) -> by
         case Failed(code, message, _, data):
             return rpc.write_error(id, _older(code, data, call), message, data)
         case Deferred(task):
-            return rpc.write_result(id, json.encode({"task": older_task(read_task(task))}))
+            return rpc.write_result(id, json.encode({"task": older_task(task)}))
         case InputRequired():
             # Rounds are driven before they get here (flow/rounds); what is left cannot be said in this era.
             return rpc.write_error(id, INTERNAL_ERROR, "gateway: this call needs a newer revision of the protocol")
