@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from peers import BOUND_S, Asked, Ears, Server, answers, call, die, errors, silence, tool
 
@@ -296,3 +297,31 @@ async def test_one_that_ends_while_a_refresh_is_put_off_is_started_again_at_once
         at.server.drop()
         await at.shown("files_new")
         assert at.server.lines == 2
+
+
+async def test_an_extension_that_is_not_carried_is_not_dropped_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server("stateless")
+    offered = ("io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui", "com.example/more")
+    server.capabilities = {**server.capabilities, "extensions": {name: {} for name in offered}}
+    async with house(server) as at:
+        assert "tasks" in at.catalog.capabilities
+        assert "extensions" not in at.catalog.capabilities
+    said = [record.getMessage() for record in caplog.records if "extension" in record.getMessage()]
+    assert said == [
+        f"upstream files offers the extension {name}, which is not carried here" for name in sorted(offered[1:])
+    ]
+
+
+async def test_what_a_server_can_run_as_a_task_is_known_of_each_tool() -> None:
+    tools = [
+        tool("may", execution={"taskSupport": "optional"}),
+        tool("must", execution={"taskSupport": "required"}),
+        tool("not"),
+    ]
+    server = Server("handshake", tools)
+    server.capabilities = {**server.capabilities, "tasks": {"requests": {"tools": {"call": {}}}}}
+    async with house(server) as at:
+        assert {name: at.catalog.task_level(f"files_{name}") for name in ("may", "must", "not", "none")} == {
+            **{"may": "optional", "must": "optional"},
+            **{"not": None, "none": None},
+        }

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..flow.chain import Emit, Handler
 from ..protocol.call import Call
 from ..protocol.outcome import Complete, Deferred, Failed, Outcome, Refused
+from ..protocol.questions import said_missing, undeclared
 from ..protocol.tasks import accepts, needs_task, read_task, without
 from ..registry.handles import Handle, Handles
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
@@ -55,12 +56,17 @@ class Deferring:
         if isinstance(outcome, Failed) and outcome.code == INVALID_PARAMS and call.method == "tasks/get":
             self._handles.forget(handle)
         if isinstance(outcome, Complete) and call.method == "tasks/get":
-            return self._stands(handle, outcome)
+            return self._stands(call, handle, outcome)
         return outcome
 
-    def _stands(self, handle: Handle, outcome: Complete) -> Outcome:
+    def _stands(self, call: Call, handle: Handle, outcome: Complete) -> Outcome:
         try:
-            self._handles.keep(handle, read_task(outcome.result))
+            task = read_task(outcome.result)
         except ValueError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: answers with {exc}", "yes")
+        missing = undeclared(task.asks.values(), call.capabilities)
+        if missing is not None:
+            said = f"upstream: its task asks for what the client has not declared ({said_missing(missing)})"
+            return Failed(UPSTREAM_UNAVAILABLE, said, "yes")
+        self._handles.keep(handle, task)
         return Complete({**outcome.result, "taskId": handle.id})

@@ -15,6 +15,7 @@ import msgspec
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
 from ..protocol.outcome import Complete, Failed, Outcome, Refused
+from ..protocol.tasks import EXTENSION
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
@@ -34,6 +35,8 @@ State = Literal["asleep", "starting", "up", "down", "closed"]
 _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
 _MAX_URI = 8192
 """Of a resource that is told of."""
+CARRIED = frozenset({EXTENSION})
+"""The extensions that callers can use through the gateway. No other is offered to them, nor to upstreams."""
 _OUR_FAULT = "a fault of the gateway; its log says more"
 
 
@@ -219,6 +222,9 @@ class Upstream:
         session.ended.add_done_callback(lambda _: self._lose(session))
         self._settle()
         logger.info("upstream %s is up (%s)", self.name, session.welcome.revision)
+        for extension in session.welcome.extensions:
+            if extension not in CARRIED:
+                logger.warning("upstream %s offers the extension %s, which is not carried here", self.name, extension)
         return session
 
     async def _list(self, session: Session) -> None:

@@ -7,7 +7,7 @@ and fails every open call the moment the line ends. It declares no capability of
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -57,6 +57,12 @@ class Welcome(msgspec.Struct, frozen=True):
         found = frozenset(name for name in self.capabilities if name not in ("extensions", "tasks"))
         defers = accepts(self.capabilities) if self.era is Era.STATELESS else offers_older_tasks(self.capabilities)
         return found | {"tasks"} if defers else found
+
+    @property
+    def extensions(self) -> Sequence[str]:
+        """What it offers beyond the protocol, by identifier."""
+        said: object = self.capabilities.get("extensions")
+        return sorted(said) if is_object(said) else ()
 
 
 class Session(Protocol):

@@ -26,7 +26,7 @@ __all__ = ["TaskSession", "with_tasks"]
 
 _NOTHING: dict[str, Any] = {}
 _POLL_S, _LEAST_POLL_S, _LONGEST_POLL_S = 1.0, 0.05, 5.0
-_CANCEL_S = 5.0
+_LIST_S = _CANCEL_S = 5.0
 _MAX_PAGES = 200
 _CANNOT_ASK = "upstream: the task waits for input, which cannot be asked for here; it was cancelled"
 
@@ -102,9 +102,11 @@ class TaskSession:
     async def _list(self, deadline_s: float | None) -> None:
         """Ask once what nobody has asked: some servers say in prose alone that a tool runs as a task only."""
         self._listed, params = True, _NOTHING
+        at_s = asyncio.get_running_loop().time() + _LIST_S
+        at_s = at_s if deadline_s is None else min(at_s, deadline_s)
         for _ in range(_MAX_PAGES):
             try:
-                page = await self.ask("tools/list", params, deadline_s or 0.0)
+                page = await self.ask("tools/list", params, at_s)
             except (LinkClosed, TimeoutError):
                 return
             cursor: object = page.result.get("nextCursor") if isinstance(page, rpc.Response) else None
@@ -160,7 +162,7 @@ class TaskSession:
     # --- tasks ---
 
     async def _get(self, call: Call, emit: Emit) -> Outcome:
-        plain = _plain(call)
+        plain = replace(_plain(call), method="tasks/get", answers=_NOTHING)
         outcome = await self._session(plain, emit)
         if not isinstance(outcome, Complete):
             return outcome
