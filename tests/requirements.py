@@ -185,7 +185,16 @@ ROWS = (
         ),
     ),
     Row(
-        "P12", "Tasks extension (SEP-2663); legacy experimental tasks as far as they can be served honestly", "planned"
+        "P12",
+        "Tasks extension (SEP-2663); legacy experimental tasks as far as they can be served honestly",
+        "planned",
+        (
+            "tests/counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_of_a_server_on_the_sdk",
+            "tests/counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway",
+            "tests/counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway",
+            "tests/counterparts/test_tasks.py::test_a_client_on_the_sdk_runs_tasks_of_a_server_of_2025_11_25",
+            "tests/frontdoor/test_tasks.py::test_a_task_is_judged_as_its_call_as_long_as_it_lives",
+        ),
     ),
     Row(
         "P13",
@@ -215,6 +224,10 @@ ROWS = (
         "P16",
         "Official extensions negotiated and carried (tasks, apps/ui, enterprise authorization, client credentials), unknown ones passed through or refused, never dropped in silence",
         "planned",
+        (
+            "tests/counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway",
+            "tests/gateway/test_upstream.py::test_an_extension_that_is_not_carried_is_not_dropped_in_silence",
+        ),
     ),
     Row(
         "S01",
@@ -245,10 +258,11 @@ ROWS = (
     Row(
         "S03",
         "Tool functions can report progress, log, ask (elicit, sample, list roots), return structured results, run as tasks; same code serves every revision",
-        "planned",
+        "shown",
         (
             "tests/sdk/test_server.py::test_progress_and_logs_arrive_in_order_before_the_answer_from_threads_and_coroutines",
             "tests/counterparts/test_asking.py::test_every_official_client_answers_over_stdio",
+            "tests/counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_of_a_server_on_the_sdk",
             "tests/sdk/test_shapes.py::test_structured_results_are_those_of_the_official_sdk_and_fit_both_schemas",
         ),
     ),
@@ -422,6 +436,11 @@ ROWS = (
         "I09",
         "Sessions, tasks, handles and request state bound to the principal; unguessable; rotated; expire; replays refused and logged",
         "planned",
+        (
+            "tests/sdk/test_tasks.py::test_a_task_is_there_for_nobody_but_its_owner",
+            "tests/gateway/test_deferring.py::test_a_handle_is_there_for_its_owner_alone",
+            "tests/gateway/test_deferring.py::test_a_task_is_kept_as_long_as_its_upstream_says",
+        ),
     ),
     Row(
         "I10",

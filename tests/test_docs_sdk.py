@@ -10,11 +10,11 @@ import pytest
 from test_docs import example
 from weather_api import WeatherApi, weather_api
 
-from douane.sdk import Client
+from douane.sdk import Client, ServerError
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = DOCS / "examples"
-PAGES = ("asking", "first-server", "first-client", "changes", "testing", "from-the-official-sdk")
+PAGES = ("asking", "tasks", "first-server", "first-client", "changes", "testing", "from-the-official-sdk")
 BOUND_S = 30.0
 
 
@@ -137,3 +137,16 @@ async def test_the_cafe_asks_as_its_page_says() -> None:
         tools = {tool["name"]: tool for tool in await client.tools()}
         assert tools["close"]["outputSchema"]["properties"] == {"result": {"type": "string"}}
         assert (await client.call("poem")).text == "Roses are red."
+
+
+async def test_the_reports_run_as_tasks_as_their_page_says() -> None:
+    code, said = await run("long_reports.py", f"{sys.executable} reports.py")
+    assert said.splitlines() == ["2025 was a good year.", "begun", "2026 was a good year.", "cancelled"]
+    assert code == 0
+
+
+async def test_the_survey_asks_before_it_is_a_task() -> None:
+    async with Client(example("reports").server) as client:
+        with pytest.raises(ServerError, match="declared") as told:
+            await client.call("survey")
+        assert told.value.code == -32021

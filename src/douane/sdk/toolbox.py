@@ -337,7 +337,9 @@ def _protocol_error(error: ProtocolError, function: Function, call: Call) -> Fai
     try:
         json.encode(error.data)
     except (TypeError, ValueError, RecursionError) as exc:
-        return _failed(ResultFault(f"raised a ProtocolError with data that cannot be written as JSON: {exc}"), function, call)
+        return _failed(
+            ResultFault(f"raised a ProtocolError with data that cannot be written as JSON: {exc}"), function, call
+        )
     return Failed(error.code, _said(error), "yes", error.data)
 
 
