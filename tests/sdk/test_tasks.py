@@ -321,6 +321,16 @@ async def test_a_tool_that_asks_first_is_a_task_from_where_it_says_so() -> None:
         assert done["result"]["content"][0]["text"] == "a portrait of Ann, True, True"
 
 
+async def test_what_was_begun_as_a_call_goes_on_as_one() -> None:
+    plain = {"elicitation": {}}
+    async with line_to(Asks().server) as line:
+        asked = await line.call("marry", capabilities=plain)
+        answers = {"who": accepted(name="Ann"), "other": accepted(name="Bea")}
+        again = {"inputResponses": answers, "requestState": asked["requestState"]}
+        sure = await line.call("marry", capabilities=ASKABLE, **again)
+        assert (sure["resultType"], list(sure["inputRequests"])) == ("input_required", ["who"])
+
+
 async def test_a_tool_that_could_be_a_task_and_ends_before_has_just_answered() -> None:
     async with line_to(Asks().server) as line:
         assert (await line.call("sketch", {"alone": True}))["content"][0]["text"] == "a sketch"

@@ -25,7 +25,8 @@ class Handle(msgspec.Struct, frozen=True):
 
     id: str
     """As its caller knows it."""
-    owner: Principal
+    owner: tuple[str, str, str]
+    """Of its principal, what does not come and go with a token."""
     root: str
     upstream: str
     own: str
@@ -52,22 +53,23 @@ class Handles:
         self._clock, self._longest_s = clock, longest_s
         self._max_handles, self._max_per_principal = max_handles, max_per_principal
         self._kept: dict[str, Handle] = {}
-        self._held: Counter[Principal] = Counter()
+        self._held: Counter[tuple[str, str, str]] = Counter()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def has_room(self, owner: Principal) -> bool:
         """Whether one more can be given."""
-        if len(self._kept) >= self._max_handles or self._held[owner] >= self._max_per_principal:
+        who = owner.identity
+        if len(self._kept) >= self._max_handles or self._held[who] >= self._max_per_principal:
             self._purge()
-        return len(self._kept) < self._max_handles and self._held[owner] < self._max_per_principal
+        return len(self._kept) < self._max_handles and self._held[who] < self._max_per_principal
 
     def give(self, call: Call, task: Task) -> Handle:
         """A handle for the task that `call` came to."""
         handle = Handle(
             secrets.token_urlsafe(32),
-            call.principal,
+            call.principal.identity,
             call.root,
             call.upstream or "",
             task.id,
@@ -81,7 +83,7 @@ class Handles:
 
     def find(self, owner: Principal, id: str) -> Handle | None:
         handle = self._kept.get(id)
-        if handle is None or handle.owner != owner:
+        if handle is None or handle.owner != owner.identity:
             return None
         if handle.until_s > self._clock():
             return handle

@@ -142,7 +142,7 @@ class Listener:
         self._interactions = Interactions(
             seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
         )
-        self._older_tasks = OlderTasks(lambda: self.handler, offer, new_id)
+        self._older_tasks = OlderTasks(lambda: self.handler, offer, about.layer, new_id)
         self._older_lists: dict[tuple[str, int], tuple[JSON, Complete]] = {}
 
     def ready(self) -> None:

@@ -49,8 +49,9 @@ def speaks_of_tasks(call: Call) -> bool:
 class OlderTasks:
     """A `Handler` for the calls of which `speaks_of_tasks` is true, from callers of one revision at a time."""
 
-    def __init__(self, onward: Callable[[], Handler], runs: Runs, new_id: Callable[[], str]) -> None:
-        self._onward, self._runs, self._new_id = onward, runs, new_id
+    def __init__(self, onward: Callable[[], Handler], runs: Runs, layer: str, new_id: Callable[[], str]) -> None:
+        """`layer`: who is at fault when there is no room."""
+        self._onward, self._runs, self._layer, self._new_id = onward, runs, layer, new_id
         self._done = MemoryTasks(max_tasks=_MAX_DONE, max_per_principal=_MAX_DONE_PER_PRINCIPAL)
 
     def __call__(self, call: Call, emit: Emit) -> Awaitable[Outcome]:
@@ -98,7 +99,9 @@ class OlderTasks:
         try:
             await self._done.add(call.principal, task)
         except TasksFull as exc:
-            return Failed(UPSTREAM_UNAVAILABLE, f"gateway: the tool has run, but {exc}; call it without a task", "yes")
+            return Failed(
+                UPSTREAM_UNAVAILABLE, f"{self._layer}: the tool has run, but {exc}; call it without a task", "yes"
+            )
         return Deferred(task.handle())
 
     async def _get(self, call: Call, emit: Emit) -> Outcome:
@@ -139,7 +142,8 @@ class OlderTasks:
             if asks:
                 return InputRequired(asks, _BY_TASKS + json.encode([*replied, *asks]).decode())
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S if task.poll_ms is None else task.poll_ms / 1000)
+            asked_s = _LONGEST_PAUSE_S if task.poll_ms is None else task.poll_ms / 1000
+            pause_s = min(pause_s * 2, max(asked_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
 
     async def _look(self, call: Call, emit: Emit) -> Task | Outcome:
         """How the task stands, or why that cannot be said."""

@@ -102,7 +102,8 @@ class Tasks:
             if support.level == "required":
                 return undeclared(f"the tool {call.target!r} runs as a task only")
             return await self._onward(call, emit)
-        if support.asks_first:
+        if support.asks_first or call.state is not None:
+            # What was begun as a call is not begun once more as a task.
             return await self._onward(call, emit)
         try:
             running = await self._begin(call)
