@@ -16,14 +16,14 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from ..flow.chain import Emit, Handler, Trail
+from ..flow.chain import Emit, Handler
 from ..flow.rounds import AnswerFault, Exchange
-from ..protocol.call import JSON, Call, Event, Principal
+from ..protocol.call import Call, Principal
 from ..protocol.outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
-from ..protocol.questions import answer_fault
 from ..protocol.tasks import Task, accepts, now, undeclared
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
+from .running_task import RunningTask
 from .task_store import MemoryTasks, TasksFull, TaskStore
 
 __all__ = ["Support", "TaskSettings", "Tasks"]
@@ -69,7 +69,7 @@ class Tasks:
         self._store: TaskStore = store or MemoryTasks(
             max_tasks=settings.max_tasks, max_per_principal=settings.max_per_principal
         )
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningTask] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.on_change: list[Callable[[Principal, Task], None]] = []
         """Told of each task that is not as it was."""
@@ -126,7 +126,7 @@ class Tasks:
         self._go(running, call, exchange)
         return Deferred(running.task.handle())
 
-    async def _begin(self, call: Call) -> "_Running":
+    async def _begin(self, call: Call) -> RunningTask:
         """Raises TasksFull."""
         settings, at = self._settings, now()
         task = Task(
@@ -137,18 +137,18 @@ class Tasks:
             poll_ms=round(settings.poll_s * 1000),
         )
         await self._store.add(call.principal, task)
-        return _Running(task, call.principal, self._tell)
+        return RunningTask(task, call.principal, self._tell)
 
-    def _go(self, running: "_Running", call: Call, exchange: Exchange) -> None:
+    def _go(self, running: RunningTask, call: Call, exchange: Exchange) -> None:
         self._running[running.task.id] = running
         running.exchange = exchange
         running.work = self._do(self._run(running, call))
 
-    def _stop(self, running: "_Running") -> None:
+    def _stop(self, running: RunningTask) -> None:
         running.work.cancel()
         self._do(self._abandon(running))
 
-    async def _abandon(self, running: "_Running") -> None:
+    async def _abandon(self, running: RunningTask) -> None:
         # Work that is cancelled before its first step never gets to its `finally`.
         await asyncio.wait({running.work})
         await running.exchange.abandon()
@@ -159,7 +159,7 @@ class Tasks:
         task.add_done_callback(self._ending.discard)
         return task
 
-    async def _run(self, running: "_Running", call: Call) -> None:
+    async def _run(self, running: RunningTask, call: Call) -> None:
         try:
             running.settle(await self._outcome(running, call))
             await self._store.update(running.task)
@@ -168,7 +168,7 @@ class Tasks:
         finally:
             self._running.pop(running.task.id, None)
 
-    async def _outcome(self, running: "_Running", call: Call) -> Outcome:
+    async def _outcome(self, running: RunningTask, call: Call) -> Outcome:
         try:
             async with asyncio.timeout((running.task.ttl_ms or 0) / 1000):
                 return await self._driven(running, call)
@@ -179,7 +179,7 @@ class Tasks:
             logger.exception("the task of call %s broke", call.id)
             return Failed(INTERNAL_ERROR, f"server: an internal error; it is in the server's log (call {call.id})")
 
-    async def _driven(self, running: "_Running", call: Call) -> Outcome:
+    async def _driven(self, running: RunningTask, call: Call) -> Outcome:
         try:
             said = await running.exchange.next()
             while isinstance(said, InputRequired):
@@ -249,93 +249,6 @@ class Tasks:
     def _tell(self, owner: Principal, task: Task) -> None:
         for tell in tuple(self.on_change):
             tell(owner, task)
-
-
-class _Running:
-    """A task that is not over: how it stands, and what it waits for."""
-
-    def __init__(self, task: Task, owner: Principal, tell: Callable[[Principal, Task], None]) -> None:
-        self.task = task
-        self._owner, self._tell = owner, tell
-        self.work: asyncio.Task[None]
-        self.exchange: Exchange
-        self._questions: dict[str, JSON] = {}
-        self._answers: dict[str, asyncio.Future[JSON]] = {}
-        self._asked: set[str] = set()
-
-    async def ask(self, asks: Mapping[str, JSON]) -> JSON:
-        """What the caller answers, in the end to all of them."""
-        answers = await asyncio.gather(*(self._ask(key, question) for key, question in asks.items()))
-        return dict(zip(asks, answers, strict=True))
-
-    async def _ask(self, key: str, question: JSON) -> JSON:
-        # No key is used twice in the life of a task (tasks.md, task update requests).
-        key = self._unused(key)
-        future: asyncio.Future[JSON] = asyncio.get_running_loop().create_future()
-        self._questions[key], self._answers[key] = question, future
-        self._stand()
-        try:
-            return await future
-        finally:
-            self._questions.pop(key, None)
-            self._answers.pop(key, None)
-
-    def fault(self, answers: JSON) -> str | None:
-        """Why one of them does not answer what is asked."""
-        faults = ((key, answer_fault(self._questions[key], answers[key])) for key in self._questions if key in answers)
-        return next((f"the answer to {key!r} {fault}" for key, fault in faults if fault is not None), None)
-
-    def answer(self, answers: JSON) -> None:
-        """What was not asked, or is answered, is passed over."""
-        for key, answer in answers.items():
-            future = self._answers.pop(key, None)
-            if future is not None:
-                del self._questions[key]
-                future.set_result(answer)
-        self._stand()
-
-    def emit(self, call: Call) -> Emit:
-        return Emit(self.hear, Trail(call))
-
-    def hear(self, event: Event) -> None:
-        """Progress, in words."""
-        message: object = event.params.get("message")
-        if event.method == "notifications/progress" and isinstance(message, str):
-            self._change(message=message)
-
-    def cancel(self) -> None:
-        """From here on it is cancelled, whatever its function still says."""
-        self._change(status="cancelled", asks={})
-
-    def settle(self, outcome: Outcome) -> None:
-        match outcome:
-            case Complete(result):
-                self._change(status="completed", result=result, asks={})
-            case Failed(code, message, _, data) | Refused(code, message, data):
-                error: dict[str, Any] = {"code": code, "message": message}
-                if data is not None:
-                    error["data"] = data
-                self._change(status="failed", error=error, message=message, asks={})
-            case _:
-                error = {"code": INTERNAL_ERROR, "message": "server: a task cannot end so"}
-                self._change(status="failed", error=error, asks={})
-
-    def _stand(self) -> None:
-        self._change(status="input_required" if self._questions else "working", asks=dict(self._questions))
-
-    def _change(self, **members: Any) -> None:
-        if self.task.is_over:
-            return
-        self.task = replace(self.task, updated_at=now(), **members)
-        self._tell(self._owner, self.task)
-
-    def _unused(self, key: str) -> str:
-        made, number = key, 1
-        while made in self._asked:
-            number += 1
-            made = f"{key}-{number}"
-        self._asked.add(made)
-        return made
 
 
 def _unheard(call: Call) -> Call:
