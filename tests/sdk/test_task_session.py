@@ -177,3 +177,15 @@ async def test_a_list_that_does_not_come_holds_up_one_call_and_that_not_for_ever
         for _ in range(2):
             assert isinstance(await said(session, "tools/call", name="optional", within_s=0.2), Complete)
     assert scripted.methods().count("tools/list") == 1
+
+
+async def test_what_belongs_to_no_call_is_heard_as_without_tasks() -> None:
+    scripted = server()
+    missed: list[str] = []
+    async with scripted:
+        inner = await open_line(scripted.open, client={"name": "t"}, noted=lambda method, params: None)
+        session = with_tasks(inner)
+        session.missed = lambda: missed.append("something")
+        inner.missed()
+        await session.aclose()
+    assert missed == ["something"]

@@ -6,7 +6,7 @@ declares no capability. Spec: specification/2025-11-25/basic/utilities/tasks.mdx
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from ..protocol.versions import Era
 from ..transports.link import LinkClosed
 from ..wire import json, rpc
 from ..wire.codes import DEADLINE_EXCEEDED, INVALID_PARAMS, UPSTREAM_UNAVAILABLE
-from .session import Session
+from .session import Noted, Session, nothing_missed
 
 __all__ = ["TaskSession", "with_tasks"]
 
@@ -43,6 +43,8 @@ class TaskSession:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.welcome, self.ended = session.welcome, session.ended
+        self.missed: Callable[[], None] = nothing_missed
+        session.missed = lambda: self.missed()
         self._levels: dict[str, str] = {}
         """What each tool that was listed says of tasks."""
         self._listed = False
@@ -72,6 +74,9 @@ class TaskSession:
         if method == "tools/list" and isinstance(answer, rpc.Response):
             self._learn(params, answer.result)
         return answer
+
+    async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
+        return await self._session.listen(notifications, hear)
 
     async def aclose(self) -> None:
         await self._session.aclose()
