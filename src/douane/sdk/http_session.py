@@ -25,9 +25,10 @@ from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.batch import is_batch, split
-from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
 from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
 from .http_stream import Garbage, Listening
+from .respondent import NOBODY, Questions, Respondent
 from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
 
 __all__ = ["HttpSession", "NotTaken", "open_http"]
@@ -70,9 +71,21 @@ async def open_http(
     start_timeout_s: float = 30.0,
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
+    respondent: Respondent = NOBODY,
 ) -> "HttpSession":
-    """A session with the server at `url`. Raises CannotConnect, of which NotTaken is one."""
-    session = HttpSession(http, url, headers=headers, noted=noted, max_deadline_s=max_deadline_s, limits=limits)
+    """A session with the server at `url`. Raises CannotConnect, of which NotTaken is one.
+
+    `respondent` is asked what a server of the handshake era asks.
+    """
+    session = HttpSession(
+        http,
+        url,
+        headers=headers,
+        noted=noted,
+        max_deadline_s=max_deadline_s,
+        limits=limits,
+        respondent=respondent,
+    )
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     try:
         await session.greet(client, deadline_s)
@@ -95,6 +108,7 @@ class HttpSession:
         noted: Noted,
         max_deadline_s: float,
         limits: rpc.Limits,
+        respondent: Respondent = NOBODY,
     ) -> None:
         self._http, self._noted, self._max_deadline_s, self._limits = http, noted, max_deadline_s, limits
         self._origin, self._target = Origin.parse(url)
@@ -112,6 +126,8 @@ class HttpSession:
         self.missed = nothing_missed
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
+        self._declared = respondent.capabilities
+        self._questions = Questions(respondent, self._tell_beside, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
@@ -136,7 +152,7 @@ class HttpSession:
             raise CannotConnect("speaks no revision of the protocol that is spoken here")
 
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
-        params = handshake.initialize_params(client, _NO_CAPABILITIES)
+        params = handshake.initialize_params(client, self._declared)
         frame = rpc.write_request(next(self._ids), "initialize", params)
         heard = _Heard(self)
         response = await self._post(self._own, frame, deadline_s, heard)
@@ -161,8 +177,12 @@ class HttpSession:
         if modern:
             written = emit.trail.written
             encoded = written[1] if written is not None and written[0] is call.params else None
-            frame, head = stateless.write_call(id_, call, self._envelope, encoded), self._head(call)
+            envelope = self._envelope.offering(call.capabilities) if call.capabilities else self._envelope
+            frame, head = stateless.write_call(id_, call, envelope, encoded), self._head(call)
         else:
+            unfit = handshake.retry_fault(call) if call.state is not None else None
+            if unfit is not None:
+                return unfit
             frame, head = handshake.write_call(id_, call, self.welcome.revision), self._block
         exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
         if not modern:
@@ -197,7 +217,9 @@ class HttpSession:
         finally:
             if not modern:
                 del self._open[id_]
-        return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
+        if type(answer) is rpc.Error and answer.code == UNSUPPORTED_VERSION:
+            self._end("the server does not speak this revision any more")
+        return stateless.read_outcome(answer, call) if modern else handshake.read_outcome(answer, self._declared)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
         id_ = next(self._ids)
@@ -234,6 +256,7 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """End the session at the server, if it has one, and wait for what is on its way."""
+        await self._questions.aclose()
         if self._ear is not None:
             self._ear.cancel()
             await asyncio.wait({self._ear})
@@ -302,19 +325,29 @@ class HttpSession:
             raise _Broken(f"broke the protocol in a batch: {fault}") from None
 
     def asked(self, request: rpc.Request) -> None:
-        """The server asks something. No capability of ours was declared, so there is nothing but `ping`."""
-        if request.method == "ping":
-            frame = rpc.write_result(request.id, b"{}")
-        else:
-            frame = rpc.write_error(request.id, METHOD_NOT_FOUND, "client: no such capability was declared")
+        """The server asks something."""
+        at_once = self._questions.ask(request)
+        if at_once is not None:
+            self._tell_beside(at_once)
+
+    def _tell_beside(self, frame: bytes) -> None:
         if len(self._side) < _MAX_SIDE:
             self._beside(self._tell(frame))
+
+    def _turned(self) -> None:
+        # What is asked on the stream that belongs to no call may be of any: none runs out of time while it is open.
+        now_s = self._loop.time()
+        for exchange in self._open.values():
+            hard_s = exchange.began_s + self._max_deadline_s
+            exchange.at = hard_s if self._questions else min(now_s + exchange.allowance_s, hard_s)
 
     def later(self, began_s: float, allowance_s: float) -> float:
         """The deadline of a call that has just made progress."""
         return min(self._loop.time() + allowance_s, began_s + self._max_deadline_s)
 
     def note(self, note: rpc.Notification) -> None:
+        if note.method == "notifications/cancelled" and self._questions.withdraw(note.params.get("requestId")):
+            return
         self._noted(note.method, note.params)
 
     # --- beside the calls ---
