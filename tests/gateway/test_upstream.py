@@ -15,6 +15,7 @@ from douane.protocol.outcome import Complete, Failed, Outcome, Refused
 from douane.registry.catalog import Catalog
 from douane.registry.naming import Naming
 from douane.sdk.connect import open_line
+from douane.sdk.respondent import Respondent
 from douane.sdk.session import Noted, Session
 
 DOWN = "down: it cannot be started; the gateway's log says why"
@@ -46,12 +47,17 @@ class House:
             stops_when_idle=stops_when_idle,
         )
 
-    async def open_session(self, noted: Noted) -> Session:
+    async def open_session(self, noted: Noted, respondent: Respondent) -> Session:
         self.starts += 1
         if self.faults:
             raise self.faults.pop(0)
         return await open_line(
-            self.server.open, client={"name": "t"}, noted=noted, start_timeout_s=0.3, patience_s=0.02
+            self.server.open,
+            client={"name": "t"},
+            noted=noted,
+            start_timeout_s=0.3,
+            patience_s=0.02,
+            respondent=respondent,
         )
 
     def call(self, name: str = "echo", **members: Any) -> Call:

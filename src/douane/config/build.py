@@ -33,6 +33,7 @@ from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.held import Turned
+from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
 from ..sdk.url import open_url
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
@@ -406,7 +407,7 @@ def _absent(
 
 def _by_command(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, paths: Paths
-) -> Callable[[Noted], Awaitable[Session]]:
+) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     here = loaded.path.parent
     cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
     command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
@@ -423,7 +424,7 @@ def _by_command(
         except SpawnFailed as exc:
             raise CannotConnect(str(exc)) from exc
 
-    async def open_session(noted: Noted) -> Session:
+    async def open_session(noted: Noted, respondent: Respondent) -> Session:
         return await open_line(
             link,
             client=_CLIENT,
@@ -431,6 +432,7 @@ def _by_command(
             start_timeout_s=upstream.start_timeout_s,
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
+            respondent=respondent,
         )
 
     return open_session
@@ -438,7 +440,7 @@ def _by_command(
 
 def _by_url(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
-) -> Callable[[Noted], Awaitable[Session]]:
+) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     url = upstream.url or ""
     try:
         origin, _ = Origin.parse(url)
@@ -450,7 +452,7 @@ def _by_url(
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
-    async def open_session(noted: Noted) -> Session:
+    async def open_session(noted: Noted, respondent: Respondent) -> Session:
         return await open_url(
             client,
             url,
@@ -460,6 +462,7 @@ def _by_url(
             start_timeout_s=upstream.start_timeout_s,
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
+            respondent=respondent,
         )
 
     return open_session
