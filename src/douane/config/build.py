@@ -24,15 +24,18 @@ from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
+from ..gateway.interactive import Asking
+from ..gateway.leases import Bounds
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
-from ..protocol.call import Principal
+from ..protocol.call import Call, Principal
 from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.held import Turned
+from ..sdk.listener import new_id
 from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
 from ..sdk.url import open_url
@@ -53,7 +56,7 @@ from .model import Config, Log, ServerConfig, UpstreamConfig
 from .paths import Paths
 from .problem import problem_at
 from .serving import say
-from .shown import naming_of, selection_of, unmatched, welcome_of
+from .shown import naming_of, roots_of, selection_of, unmatched, welcome_of
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -161,7 +164,7 @@ async def _start(
     try:
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients)
+            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients, record.abandoning(log, new_id))
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time), seal)
@@ -356,6 +359,7 @@ def _upstream(
     catalog: Catalog,
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
+    abandoned: Callable[[Call], None],
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
     if upstream.command:
@@ -373,7 +377,16 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
         listed=_warning(loaded, name),
+        asking=_asking(upstream, loaded.path.parent, abandoned),
     )
+
+
+def _asking(upstream: UpstreamConfig, here: Path, abandoned: Callable[[Call], None]) -> Asking:
+    many = upstream.processes
+    # A session of a server far away costs it little; a process of our own costs what the server does.
+    bounds = Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256)
+    made = Asking(lists=bool(upstream.asks), roots=roots_of(upstream.roots, here), bounds=bounds, abandoned=abandoned)
+    return made if upstream.asks is None else replace(made, kinds=upstream.asks)
 
 
 def _warning(loaded: Loaded, upstream: str) -> Callable[[Sequence[Item]], None]:
