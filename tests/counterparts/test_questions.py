@@ -116,7 +116,7 @@ async def official(stack: AsyncExitStack, running: Gateway, over: str, mode: str
     return await stack.enter_async_context(made)
 
 
-FRONTS = [("http", "auto"), ("stdio", "auto")]
+FRONTS = [(door, mode) for door in ("http", "stdio") for mode in ("auto", "legacy")]
 BACKS = [(1, "stdio"), (1, "streamable-http"), (2, "stdio"), (2, "streamable-http")]
 
 

@@ -309,16 +309,6 @@ async def test_what_the_server_says_while_the_caller_is_away_is_told_when_it_com
         assert [event.method for event in heard] == ["notifications/progress", "notifications/message"]
 
 
-async def test_a_caller_that_comes_back_with_less_is_told_what_is_missing() -> None:
-    # T10
-    async with house(asks(FORM, FORM)) as at:
-        again, _ = await at.asked(at.call())
-        outcome = await at.run(replace(again, capabilities={}))
-        required = {"requiredCapabilities": {"elicitation": {"form": {}}}}
-        assert isinstance(outcome, Failed)
-        assert (outcome.code, outcome.data) == (-32021, required)
-
-
 async def test_a_server_that_never_stops_asking_is_given_up() -> None:
     # T29
     async with house(asks(*[FORM] * 5), replace(ASKING, max_rounds=3)) as at:

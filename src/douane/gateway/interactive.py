@@ -14,13 +14,13 @@ from ..flow.chain import Emit
 from ..flow.rounds import Exchange, Parking
 from ..protocol.call import JSON, Call
 from ..protocol.methods import METHODS
-from ..protocol.offers import Askable, lacking, offered
-from ..protocol.outcome import Failed, InputRequired, Outcome
+from ..protocol.offers import Askable, offered
+from ..protocol.outcome import Failed, Outcome
 from ..sdk.connect import CannotConnect
 from ..sdk.respondent import NOBODY, Respondent
 from ..sdk.session import Session
 from ..transports.link import LinkClosed
-from ..wire.codes import MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
+from ..wire.codes import UPSTREAM_UNAVAILABLE
 from .leased_call import LeasedCall
 from .leases import Bounds, Lease, Leases, NoneFree
 
@@ -93,7 +93,7 @@ class Interactive:
         except NoneFree:
             said = f"upstream {self._name}: all its sessions for calls that may be asked something are in use"
             return Failed(UPSTREAM_UNAVAILABLE, f"{said}; its calls wait for answers", "no")
-        return self._declared(outcome, call) if isinstance(outcome, InputRequired) else outcome
+        return outcome
 
     @asynccontextmanager
     async def unclaimed(self) -> AsyncGenerator[Session]:
@@ -125,12 +125,3 @@ class Interactive:
             max_rounds=asking.max_rounds,
             abandoned=asking.abandoned,
         )
-
-    def _declared(self, outcome: InputRequired, call: Call) -> InputRequired | Failed:
-        """A caller that comes back may offer less than when it first came."""
-        for question in outcome.asks.values():
-            lacks = lacking(call.capabilities, question["method"], question["params"])
-            if lacks is not None:
-                said = "client: the call waits for an answer that needs a capability it declared when it began"
-                return Failed(MISSING_CAPABILITY, said, "yes", {"requiredCapabilities": lacks})
-        return outcome

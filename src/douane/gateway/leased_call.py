@@ -10,10 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..flow.chain import Emit
+from ..flow.rounds import AnswerFault
 from ..protocol.call import JSON, Call, Event
 from ..protocol.eras.handshake import plain_question
-from ..protocol.offers import askable_of
 from ..protocol.outcome import Failed, InputRequired, Outcome
+from ..protocol.questions import ELICIT, answer_fault
 from ..sdk.respondent import NoReply
 from ..wire.codes import CANCELLED, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
@@ -71,6 +72,10 @@ class LeasedCall:
         return outcome
 
     async def answer(self, call: Call, emit: Emit) -> None:
+        for key, (question, _) in self._pending.items():
+            fault = answer_fault(question, call.answers[key]) if key in call.answers else None
+            if fault is not None:
+                raise AnswerFault(f"the answer to {key!r} {fault}")
         self._call, self._emit = call, emit
         self.capabilities = call.capabilities
         while self._missed:
@@ -125,7 +130,9 @@ class LeasedCall:
             # It may have been withdrawn meanwhile.
             if self._pending and not self._task.done():
                 return InputRequired({key: question for key, (question, _) in self._pending.items()})
-        return self._task.result()
+        ended = self._task.result()
+        # Pages it wants visited: kept here, because the session has to be the same.
+        return InputRequired(ended.asks) if isinstance(ended, InputRequired) else ended
 
     def _begin(self, call: Call, emit: Emit) -> "asyncio.Task[Outcome]":
         return self._loop.create_task(self._run(call, Emit(self._hear, emit.trail)))
@@ -149,14 +156,14 @@ class LeasedCall:
         wanted: object = meta.get(KEY) if is_object(meta) else None
         if isinstance(wanted, str) and wanted not in self._pending:
             return wanted
-        keys = (f"{askable_of(method)}-{number}" for number in self._numbers)
+        keys = (f"{method.partition('/')[0]}-{number}" for number in self._numbers)
         return next(key for key in keys if key not in self._pending)
 
     def _refuse_all(self) -> None:
         for question, reply in self._pending.values():
             if reply.done():
                 continue
-            if question["method"] == "elicitation/create":
+            if question["method"] == ELICIT:
                 reply.set_result({"action": "cancel"})
             else:
                 reply.set_exception(NoReply(CANCELLED, "client: nobody answered"))

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from ..protocol.call import JSON, Principal
-from ..protocol.offers import lacking
+from ..protocol.questions import undeclared
 from ..sdk.respondent import NoReply, Respondent
 from ..sdk.session import Session
 from ..wire import json
@@ -203,7 +203,8 @@ class Leases:
 
     async def _reply(self, lease: Lease, method: str, params: JSON) -> JSON:
         asked = lease.asked
-        if asked is not None and lacking(asked.capabilities, method, params) is None:
+        question = {"method": method, "params": params}
+        if asked is not None and undeclared([question], asked.capabilities) is None:
             return await asked.ask(method, params)
         if method == "roots/list" and self._roots:
             return {"roots": self._roots}

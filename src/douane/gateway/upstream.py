@@ -263,13 +263,12 @@ class Upstream:
         self._listed_s = self._loop.time()
         deadline_s = self._listed_s + self.times.start_timeout_s
         items = await crawl(session, self.naming, deadline_s)
-        self._digests = _digests(items)
-        self._only_asking = {}
+        more: list[Item] = []
         if self._asking.lists and session.welcome.era is Era.HANDSHAKE:
             known = {(item.kind, item.name) for item in items}
             more = [item for item in await self._list_asking(deadline_s) if (item.kind, item.name) not in known]
-            self._only_asking = _digests(more)
-            items += more
+        self._digests, self._only_asking = _digests(items), _digests(more)
+        items += more
         self._listed(items)
         self._catalog.publish(self.name, items, _abilities(session.welcome.capabilities))
 

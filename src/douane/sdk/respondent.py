@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..protocol.call import JSON
-from ..protocol.offers import askable_of, lacking
+from ..protocol.offers import question_fault
 from ..wire import json, rpc
 from ..wire.codes import INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND
 
@@ -64,10 +64,8 @@ class Questions:
         """What answers the request at once; None: it is answered later."""
         if request.method == "ping":
             return rpc.write_result(request.id, b"{}")
-        undeclared = askable_of(request.method) is None or lacking(
-            self._respondent.capabilities, request.method, request.params
-        )
-        if undeclared:
+        question = {"method": request.method, "params": request.params}
+        if question_fault(question, self._respondent.capabilities) is not None:
             return self._refuse(request.id, METHOD_NOT_FOUND, "client: no such capability was declared")
         if request.id in self._open or len(self._open) >= _MAX_OPEN:
             return self._refuse(request.id, INVALID_REQUEST, "client: too many questions at once, or one id twice")

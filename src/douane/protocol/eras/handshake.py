@@ -16,8 +16,8 @@ from ...wire.codes import (
     URL_ELICITATION_REQUIRED,
 )
 from ..call import JSON, Call, Principal
-from ..offers import lacking
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..questions import ELICIT, undeclared
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
 from .differences import strip, strip_result
 from .envelope import kept_meta, read_body
@@ -171,16 +171,16 @@ has only made the call."""
 
 def _visits(data: object, declared: JSON) -> InputRequired | Failed:
     """URL elicitations that a call needs before it can run (2025-11-25/client/elicitation.mdx, error -32042)."""
-    lacks = lacking(declared, "elicitation/create", {"mode": "url"})
-    if lacks is not None:
+    missing = undeclared([{"method": ELICIT, "params": {"mode": "url"}}], declared)
+    if missing is not None:
         said = "upstream: somebody has to visit a page first, and no client that can show one asked"
-        return Failed(MISSING_CAPABILITY, said, "yes", {"requiredCapabilities": lacks})
+        return Failed(MISSING_CAPABILITY, said, "yes", {"requiredCapabilities": missing})
     pages: Any = data.get("elicitations") if json.is_object(data) else None
     if not isinstance(pages, list) or not pages or not all(json.is_object(page) for page in cast("list[Any]", pages)):
         return Failed(UPSTREAM_UNAVAILABLE, "upstream: wants a page visited, and does not say which", "yes")
     return InputRequired(
         {
-            f"page-{at}": {"method": "elicitation/create", "params": plain_question({**page, "mode": "url"})}
+            f"page-{at}": {"method": ELICIT, "params": plain_question({**page, "mode": "url"})}
             for at, page in enumerate(cast("list[dict[str, Any]]", pages), 1)
         },
         _VISITED,
