@@ -84,7 +84,7 @@ def responding(
     if not capabilities:
         return NOBODY
     callbacks = _Callbacks(capabilities, elicit, elicit_url, sample, [_root(root) for root in roots or ()])
-    return Respondent(capabilities, callbacks.reply)
+    return Respondent(capabilities, callbacks.reply, capabilities)
 
 
 def _root(root: str | Path | Mapping[str, Any]) -> JSON:

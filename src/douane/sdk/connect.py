@@ -9,7 +9,6 @@ Spec: specification/2026-07-28/basic/transports/stdio.mdx:124-139.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ..protocol.call import JSON
 from ..protocol.eras import handshake, stateless
@@ -17,15 +16,15 @@ from ..protocol.negotiate import judge_answer
 from ..protocol.versions import MODERN, Era
 from ..transports.link import Link, LinkClosed
 from ..wire import rpc
+from ..wire.codes import UNSUPPORTED_VERSION
 from ..wire.json import is_object
 from .respondent import NOBODY, Respondent
 from .session import LineSession, Noted, Welcome
 
-__all__ = ["CannotConnect", "open_line", "welcome_of_discover", "welcome_of_initialize"]
+__all__ = ["CannotConnect", "open_line", "refuses_revision", "welcome_of_discover", "welcome_of_initialize"]
 
 logger = logging.getLogger(__name__)
 
-_NO_CAPABILITIES: dict[str, Any] = {}
 Answer = rpc.Response | rpc.Error
 
 
@@ -49,7 +48,7 @@ async def open_line(
 
     Without `probes` the server is known to be of the handshake era. `respondent` is asked what one of that era asks.
     """
-    envelope = stateless.Envelope(client, _NO_CAPABILITIES)
+    envelope = stateless.Envelope(client, respondent.stateless)
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     for probe in (True, False) if probes else (False,):
         session = LineSession(
@@ -103,11 +102,20 @@ async def _greet(
             era = judge_answer(answer)
             if era is Era.STATELESS and isinstance(answer, rpc.Response):
                 return welcome_of_discover(answer.result)
+            if era is Era.STATELESS and refuses_revision(answer):
+                # It names the one it was asked in: once more, then.
+                answer = await session.start("server/discover", {"_meta": envelope.base}, deadline_s)
+                if isinstance(answer, rpc.Response):
+                    return welcome_of_discover(answer.result)
             if era is None:
                 raise CannotConnect("speaks no revision of the protocol that is spoken here")
         return welcome_of_initialize(await (hello or session.start("initialize", hello_params, deadline_s)))
     except LinkClosed as exc:
         raise _DiedOnProbe(str(exc)) from exc
+
+
+def refuses_revision(answer: Answer) -> bool:
+    return isinstance(answer, rpc.Error) and answer.code == UNSUPPORTED_VERSION
 
 
 def welcome_of_discover(result: JSON) -> Welcome:

@@ -26,7 +26,8 @@ from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.batch import is_batch, split
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
-from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
+from .connect import CannotConnect, refuses_revision, welcome_of_discover, welcome_of_initialize
+from .http_resume import CannotResume, is_event_id, resume
 from .http_stream import Garbage, Listening
 from .respondent import NOBODY, Questions, Respondent
 from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
@@ -49,8 +50,14 @@ _SIDE_S = 5.0
 """How long what is said beside the calls may take."""
 _HELD_S = 900.0
 """A listen stream on which nothing came for so long is not believed to be there."""
+_EAR_S = 2.0
+"""How long a session that can be asked something waits for the stream on which that may come."""
 _MAX_SIDE = 64
 """Of these at once. A server can cause them, by asking."""
+
+
+_CUT_OFF = Response(0, {}, b"")
+"""In place of one whose stream was lost, and is taken up again."""
 
 
 class _Broken(Exception):
@@ -126,30 +133,36 @@ class HttpSession:
         self.missed = nothing_missed
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
-        self._declared = respondent.capabilities
+        self._declared, self._stateless = respondent.capabilities, respondent.stateless
         self._questions = Questions(respondent, self._tell_beside, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
     async def greet(self, client: JSON, deadline_s: float) -> None:
         """Find the era and, where there is one, shake hands."""
-        self._envelope = stateless.Envelope(client, _NO_CAPABILITIES)
-        discover = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
-        headers = (*self._own, *stateless.http_headers("server/discover", {}))
-        response = await self._post(headers, discover, deadline_s)
-        # Whatever stands in it, a refusal of credentials says nothing of eras.
-        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
-        if answer is None:
-            _refuse_unless_evidence(response)
-            era = Era.HANDSHAKE
-        else:
-            era = judge_answer(answer)
+        self._envelope = stateless.Envelope(client, self._stateless)
+        answer = await self._discover(deadline_s)
+        era = Era.HANDSHAKE if answer is None else judge_answer(answer)
+        if era is Era.STATELESS and answer is not None and refuses_revision(answer):
+            # It names the one it was asked in: once more, then.
+            answer = await self._discover(deadline_s)
         if era is Era.STATELESS and isinstance(answer, rpc.Response):
             self.welcome, self._modern = welcome_of_discover(answer.result), True
         elif era is Era.HANDSHAKE:
             await self._shake_hands(client, deadline_s)
         else:
             raise CannotConnect("speaks no revision of the protocol that is spoken here")
+
+    async def _discover(self, deadline_s: float) -> Answer | None:
+        """None: no answer, and that it gives none says that it is of the handshake era. Raises CannotConnect."""
+        frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
+        headers = (*self._own, *stateless.http_headers("server/discover", {}))
+        response = await self._post(headers, frame, deadline_s)
+        # Whatever stands in it, a refusal of credentials says nothing of eras.
+        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
+        if answer is None:
+            _refuse_unless_evidence(response)
+        return answer
 
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
         params = handshake.initialize_params(client, self._declared)
@@ -166,7 +179,11 @@ class HttpSession:
         self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
         self._block = encode_headers(self._own)
         await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
-        self._ear = self._loop.create_task(self._listen())
+        listening = self._listening()
+        self._ear = self._loop.create_task(self._listen(listening))
+        if self._declared:
+            # Much of what is asked comes there (of mcp 1.x, every `roots/list`), and is lost while nobody listens.
+            await asyncio.wait({listening.answered}, timeout=_EAR_S)
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         if call.log_level is not None:
@@ -188,10 +205,17 @@ class HttpSession:
         if not modern:
             self._open[id_] = exchange
         try:
-            response = await self._http.request(
-                "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
-            )
+            try:
+                response = await self._http.request(
+                    "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
+                )
+            except HttpError as exc:
+                if modern or type(exc) is HttpTimeout or exchange.stream is None or not exchange.stream.last_id:
+                    raise
+                response = _CUT_OFF
             stream = exchange.stream
+            if stream is not None and stream.last_id and stream.answer is None and not modern:
+                await resume(self._http, (self._origin, self._target), self._own, stream, exchange)
             if stream is None and response.status == 200:
                 answer = rpc.read(response.body, self._limits)
                 if type(answer) is not rpc.Response:
@@ -210,7 +234,7 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
         except LinkClosed as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
-        except _Broken as exc:
+        except (_Broken, CannotResume) as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
         except rpc.FrameError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
@@ -291,7 +315,7 @@ class HttpSession:
     def _answer(self, response: Response) -> Answer:
         """The JSON-RPC answer in a response. Raises _Broken, or LinkClosed when the session is gone."""
         answer = self._maybe_answer(response)
-        if response.status == 404 and self._has_id:
+        if self._has_id and (response.status == 404 or _is_forgotten(response.status, answer)):
             self._end("the server has forgotten the session")
             raise LinkClosed("the server has forgotten the session")
         if answer is None:
@@ -386,7 +410,7 @@ class HttpSession:
         with suppress(LinkClosed, TimeoutError):
             await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
 
-    async def _listen(self) -> None:
+    def _listening(self) -> Listening:
         where, heard = (self._origin, self._target), _Heard(self, self._on_stream_note)
 
         def hear(data: bytes) -> None:
@@ -395,7 +419,9 @@ class HttpSession:
             except _Broken as exc:
                 raise Garbage(str(exc)) from None
 
-        listening = Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+        return Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+
+    async def _listen(self, listening: Listening) -> None:
         status = await listening.held()
         logger.info("an upstream offers no stream of its own (%d)", status)
         if self._has_id and (status == 404 or listening.opened):
@@ -446,13 +472,23 @@ class HttpSession:
 class _Heard:
     """What the event stream of one exchange says. `on_note`: told the notifications, instead of the session."""
 
-    __slots__ = ("_on_note", "_session", "answer")
+    __slots__ = ("_on_note", "_session", "answer", "last_id", "retry_s")
 
     def __init__(self, session: HttpSession, on_note: Callable[[rpc.Notification], None] | None = None) -> None:
         self._session, self._on_note = session, on_note or session.note
         self.answer: Answer | None = None
+        self.last_id = ""
+        """Of its events; empty: the stream cannot be resumed."""
+        self.retry_s = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self.answer is not None
 
     def on_event(self, event: sse.Event) -> None:
+        self.last_id = event.id if is_event_id(event.id) else ""
+        if event.retry_ms is not None:
+            self.retry_s = event.retry_ms / 1000
         if event.data:
             self.take(event.data)
 
@@ -494,6 +530,12 @@ class _Exchange(Deadline):
             emit_note(self.call, self.emit, note.params)
         else:
             self.session.note(note)
+
+
+def _is_forgotten(status: int, answer: Answer | None) -> bool:
+    """Some servers say so with 400 and a message, and have run nothing (server-everything: "No valid session ID")."""
+    told = answer.message.lower() if isinstance(answer, rpc.Error) and answer.code == -32000 else ""
+    return status == 400 and "session" in told
 
 
 def _refuse_unless_evidence(response: Response) -> None:

@@ -38,11 +38,13 @@ async def _nobody(method: str, params: JSON) -> JSON:
 
 
 class Respondent(msgspec.Struct, frozen=True):
-    """Who answers what a server asks, and what it is told can be asked."""
+    """Who answers what a server of the handshake era asks, and what it is told can be asked."""
 
     capabilities: JSON = _NOTHING
     reply: Callable[[str, JSON], Awaitable[JSON]] = _nobody
     """The result of one question: method, params. Raises NoReply."""
+    stateless: JSON = _NOTHING
+    """What a server of the stateless era is told with each request that is no call: what calls offer, they say."""
 
 
 NOBODY = Respondent()
@@ -114,4 +116,6 @@ class Questions:
 
     def _refuse(self, id_: rpc.Id, code: int, message: str) -> bytes:
         self.refused += 1
+        if self.refused in (1, 10, 100) or self.refused % 1000 == 0:
+            logger.warning("a server asked what nobody here answers (%d so far): %s", self.refused, message)
         return rpc.write_error(id_, code, message)
