@@ -302,3 +302,17 @@ async def test_one_that_ends_while_a_refresh_is_put_off_is_started_again_at_once
         at.server.drop()
         await at.shown("files_new")
         assert at.server.lines == 2
+
+
+async def test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once() -> None:
+    # T23
+    def updated(asked: Asked) -> None:
+        asked.server.speaks = "handshake"
+        del asked.server.on["tools/call"]
+        asked.error(-32022, "unsupported", {"supported": ["2025-11-25"], "requested": "2026-07-28"})
+
+    async with house(Server("stateless", tools__call=updated), replace(TIMES, steady_s=0.0)) as at:
+        assert isinstance(await at.run(), Complete)
+        assert at.upstream.session is not None
+        assert at.upstream.session.welcome.revision == "2025-11-25"
+        assert (at.server.lines, at.server.methods().count("tools/call")) == (2, 2)
