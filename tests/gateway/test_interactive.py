@@ -214,17 +214,27 @@ async def test_a_question_on_the_shared_session_is_refused_and_the_other_calls_g
 
 
 async def test_calls_that_may_ask_wait_for_one_another_where_one_session_is_allowed() -> None:
-    async with house(asks(FORM)) as at:
-        again, questions = await at.asked(at.call())
-        second = asyncio.create_task(at.run(at.call()))
-        assert told(await at.run(replace(again, answers=dict.fromkeys(questions, YES)))) == [YES]
-        outcome = await second
-        assert isinstance(outcome, InputRequired)
+    running: list[Asked] = []
+    async with house(running.append) as at:
+        calls = [asyncio.create_task(at.run(at.call())) for _ in range(3)]
+        for number in range(1, 4):
+            await at.server.until("tools/call", number)
+            assert len(running) == number
+            running[-1].answer({"content": []})
+        assert [type(outcome) for outcome in await asyncio.gather(*calls)] == [Complete] * 3
         assert at.offers == [{}, OFFER]
 
 
-async def test_who_waits_too_long_for_a_session_is_told_what_holds_it() -> None:
+async def test_a_call_that_waits_for_an_answer_does_not_hold_up_the_next() -> None:
     async with house(asks(FORM)) as at:
+        rounds = [await at.asked(at.call()) for _ in range(3)]
+        for again, questions in reversed(rounds):
+            assert told(await at.run(replace(again, answers=dict.fromkeys(questions, YES)))) == [YES]
+        assert at.offers == [{}, OFFER, OFFER, OFFER]
+
+
+async def test_who_waits_too_long_for_a_session_is_told_what_holds_it() -> None:
+    async with house(asks(FORM), replace(ASKING, bounds=Bounds(1, 1, 8))) as at:
         await at.asked(at.call())
         outcome = await at.run(at.call(within_s=0.05))
         said = "upstream files: all its sessions for calls that may be asked something are in use"

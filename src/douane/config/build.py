@@ -225,6 +225,7 @@ def _gateway(
             max_sessions=config.limits.max_sessions,
             max_sessions_per_principal=config.limits.max_sessions_per_principal,
             session_idle_s=config.limits.session_idle_s,
+            answer_within_s=config.limits.answer_within_s,
             sse=config.listen.sse,
             limits=_frame_limits(config),
         ),
@@ -377,15 +378,20 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
         listed=_warning(loaded, name),
-        asking=_asking(upstream, loaded.path.parent, abandoned),
+        asking=_asking(upstream, loaded, abandoned),
     )
 
 
-def _asking(upstream: UpstreamConfig, here: Path, abandoned: Callable[[Call], None]) -> Asking:
+def _asking(upstream: UpstreamConfig, loaded: Loaded, abandoned: Callable[[Call], None]) -> Asking:
     many = upstream.processes
-    # A session of a server far away costs it little; a process of our own costs what the server does.
-    bounds = Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256)
-    made = Asking(lists=bool(upstream.asks), roots=roots_of(upstream.roots, here), bounds=bounds, abandoned=abandoned)
+    made = Asking(
+        lists=bool(upstream.asks),
+        roots=roots_of(upstream.roots, loaded.path.parent),
+        # A session of a server far away costs it little; a process of our own costs what the server does.
+        bounds=Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256),
+        ttl_s=loaded.config.limits.answer_within_s,
+        abandoned=abandoned,
+    )
     return made if upstream.asks is None else replace(made, kinds=upstream.asks)
 
 

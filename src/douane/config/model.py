@@ -170,6 +170,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenth of all: whoever forgets its sessions, or means harm, leaves room for the others."""
     session_idle_s: Seconds = 1800.0
     """Clients of that era rarely end a session."""
+    answer_within_s: Seconds = 300.0
+    """For who is asked something in mid-call: a person reads, thinks and types. Then the call is given up."""
     concurrent_starts: Count = 4
     """Of commands: on a small machine more at once start later, not sooner."""
 

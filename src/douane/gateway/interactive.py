@@ -12,19 +12,21 @@ from msgspec.structs import replace
 
 from ..flow.chain import Emit
 from ..flow.rounds import Exchange, Parking
+from ..guards.forms import secret_field
 from ..protocol.call import JSON, Call
 from ..protocol.methods import METHODS
 from ..protocol.offers import Askable, offered
-from ..protocol.outcome import Failed, Outcome
+from ..protocol.outcome import Failed, InputRequired, Outcome
 from ..sdk.connect import CannotConnect
 from ..sdk.respondent import NOBODY, Respondent
 from ..sdk.session import Session
 from ..transports.link import LinkClosed
-from ..wire.codes import UPSTREAM_UNAVAILABLE
+from ..wire.codes import POLICY_DENIED, UPSTREAM_UNAVAILABLE
+from ..wire.json import is_object
 from .leased_call import LeasedCall
 from .leases import Bounds, Lease, Leases, NoneFree
 
-__all__ = ["Asking", "Interactive"]
+__all__ = ["Asking", "Interactive", "judged"]
 
 
 def _nobody(call: Call) -> None:
@@ -70,6 +72,19 @@ class Asking(msgspec.Struct, frozen=True):
         return replace(call, capabilities=offered(call.capabilities, self.kinds if may_ask else ()))
 
 
+def judged(outcome: InputRequired) -> InputRequired | Failed:
+    """Whether callers may be asked this: nobody is asked for a secret in a form."""
+    for question in outcome.asks.values():
+        schema: object = question.get("params", {}).get("requestedSchema")
+        field = secret_field(schema) if is_object(schema) else None
+        if field is not None:
+            if outcome.abandon is not None:
+                outcome.abandon()
+            said = f"policy: the upstream asks for a secret in a form ({field!r}), where clients and models see it"
+            return Failed(POLICY_DENIED, f"{said}; servers have to send people to a page (url elicitation)", "yes")
+    return outcome
+
+
 class Interactive:
     """A `Handler` for one upstream."""
 
@@ -93,7 +108,7 @@ class Interactive:
         except NoneFree:
             said = f"upstream {self._name}: all its sessions for calls that may be asked something are in use"
             return Failed(UPSTREAM_UNAVAILABLE, f"{said}; its calls wait for answers", "no")
-        return outcome
+        return judged(outcome) if isinstance(outcome, InputRequired) else outcome
 
     @asynccontextmanager
     async def unclaimed(self) -> AsyncGenerator[Session]:

@@ -69,6 +69,7 @@ class LeasedCall:
             await self.abandon()
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: still asking after {self._max_rounds} rounds", "yes")
         self._emit = None
+        self._leases.wait(self._lease)
         return outcome
 
     async def answer(self, call: Call, emit: Emit) -> None:
@@ -76,7 +77,7 @@ class LeasedCall:
             fault = answer_fault(question, call.answers[key]) if key in call.answers else None
             if fault is not None:
                 raise AnswerFault(f"the answer to {key!r} {fault}")
-        self._call, self._emit = call, emit
+        self._call, self._emit, self._lease.waits = call, emit, False
         self.capabilities = call.capabilities
         while self._missed:
             emit(self._missed.popleft())

@@ -34,7 +34,7 @@ class Bounds(msgspec.Struct, frozen=True):
     """How many sessions at once."""
 
     alike: int
-    """Of one principal, with one offer."""
+    """Of one principal, with one offer, in which a call runs. Those that wait for an answer hold up nobody."""
     of_principal: int
     in_all: int
 
@@ -54,12 +54,14 @@ class Asked(Protocol):
 class Lease:
     """One session, and the call that has it now."""
 
-    __slots__ = ("asked", "key", "session", "timer")
+    __slots__ = ("asked", "key", "session", "timer", "waits")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.session: Session
         self.asked: Asked | None = None
+        self.waits = False
+        """Its call waits for somebody's answer."""
         self.timer: asyncio.TimerHandle | None = None
         """While it is idle: when it is given up."""
 
@@ -112,6 +114,11 @@ class Leases:
             raise NoneFree
         return lease or await self._opened(key, offer)
 
+    def wait(self, lease: Lease) -> None:
+        """Its call waits for an answer: meanwhile another may run."""
+        lease.waits = True
+        self._tell()
+
     def give_back(self, lease: Lease) -> None:
         """Its call has ended well: the next may have it."""
         if self._closed or lease.session.ended.done():
@@ -153,7 +160,7 @@ class Leases:
         if any(_fits(lease, key) for lease in self._idle):
             return True
         owner, bounds = key[0], self._bounds
-        if sum(lease.key == key for lease in self._taken) >= bounds.alike:
+        if sum(lease.key == key and not lease.waits for lease in self._taken) >= bounds.alike:
             return False
         # The idle ones of others give way; those that are in use do not.
         if sum(lease.key[0] == owner for lease in self._taken) >= bounds.of_principal:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
-from ..protocol.outcome import Complete, Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..protocol.versions import Era
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
@@ -25,7 +25,7 @@ from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
 from ..wire.codes import INVALID_PARAMS, MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
 from .crawl import crawl
-from .interactive import Asking, Interactive
+from .interactive import Asking, Interactive, judged
 from .leases import NoneFree
 from .watched import UPDATED, Watched
 
@@ -153,6 +153,8 @@ class Upstream:
                 if session.welcome.era is Era.HANDSHAKE and (call.capabilities or call.state is not None):
                     return self._outdated(call) or await self._interactive(call, emit)
             outcome = self._outdated(call) or await session(call, emit)
+            if type(outcome) is InputRequired:
+                return judged(outcome)
             if not isinstance(outcome, Failed) or outcome.sent != "no":
                 return outcome
             # What was surely not sent may be sent once more; anything else never.
