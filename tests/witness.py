@@ -10,10 +10,10 @@ one it is given. Tools:
     release            lets all that wait go
     work {steps}       as many progress notifications and log messages, then the answer; then, like `wait`, nothing
                        more when `hold` is true
+    NAME ...           further names, which answer with their own; but for one:
     ask {kinds}        asks the client for each of these, one after the other: `elicitation`, `sampling`, `roots`, `secret`
                        (a form with a password in it); the ids are that of the call. Then answers with what it was told,
                        as JSON
-    NAME ...           further names, which answer with their own
 
 The tool list changes when a `release` carries `{"tools": [...]}`.
 """
@@ -24,7 +24,7 @@ import sys
 from typing import Any
 
 _REVISION = "2025-11-25"
-_TOOLS = ("echo", "wait", "release", "work", "ask")
+_TOOLS = ("echo", "wait", "release", "work")
 _FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 _SECRET = {"type": "object", "properties": {"api_key": {"type": "string"}}}
 _QUESTIONS: dict[str, Any] = {

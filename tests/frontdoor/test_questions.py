@@ -37,7 +37,7 @@ ASKS = ["elicitation", "sampling", "roots"]
 async def asking(tmp_path: Path, *modes: str, limits: Any = None, **settings: Any) -> AsyncIterator["Asking"]:
     """A gateway in front of a witness that asks."""
     seen = tmp_path / "seen"
-    upstreams = {"w": witness(seen, *modes, **{"asks": ASKS, **settings})}
+    upstreams = {"w": witness(seen, "ask", *modes, **{"asks": ASKS, **settings})}
     async with gateway(tmp_path, upstreams, limits=limits or {}) as running:
         await until_ready(running)
         yield Asking(running, seen)
