@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from mcp.server.fastmcp import Context, FastMCP
-from mcp.types import SamplingMessage, TextContent
+from mcp.types import SamplingMessage, TextContent, Tool
 from pydantic import BaseModel
 
 server = FastMCP("asking1", host="127.0.0.1", port=int(os.environ.get("PORT", "8000")), log_level="WARNING")
@@ -50,6 +50,15 @@ async def ask_twice(ctx: Ctx) -> str:
 @server.tool()
 async def ask_model(ctx: Ctx) -> str:
     return json.dumps(await model(ctx))
+
+
+@server.tool()
+async def ask_model_with_tools(ctx: Ctx) -> str:
+    message = SamplingMessage(role="user", content=TextContent(type="text", text="which?"))
+    tool = Tool(name="look", inputSchema={"type": "object"})
+    said = await ctx.session.create_message([message], max_tokens=9, tools=[tool], related_request_id=ctx.request_id)
+    part = said.content[0] if isinstance(said.content, list) else said.content
+    return json.dumps({"wants": part.name, "why": said.stopReason})
 
 
 @server.tool()

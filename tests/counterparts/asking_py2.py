@@ -19,6 +19,7 @@ from mcp.types import (
     ListRootsRequest,
     SamplingMessage,
     TextContent,
+    Tool,
 )
 
 server = MCPServer("asking2", log_level="WARNING")
@@ -78,6 +79,18 @@ async def ask_twice(ctx: Context) -> str | InputRequiredResult:
 async def ask_model(ctx: Context) -> str | InputRequiredResult:
     told = said(ctx, "model")
     return ask(model=model()) if told is None else json.dumps({"model": told["model"], "text": told["content"]["text"]})
+
+
+@server.tool()
+async def ask_model_with_tools(ctx: Context) -> str | InputRequiredResult:
+    told = said(ctx, "model")
+    if told is None:
+        message = SamplingMessage(role="user", content=TextContent(type="text", text="which?"))
+        tool = Tool(name="look", input_schema={"type": "object"})
+        params = CreateMessageRequestParams(messages=[message], max_tokens=9, tools=[tool])
+        return ask(model=CreateMessageRequest(params=params))
+    part = told["content"][0] if isinstance(told["content"], list) else told["content"]
+    return json.dumps({"wants": part["name"], "why": told["stopReason"]})
 
 
 @server.tool()

@@ -24,6 +24,12 @@ pytestmark = pytest.mark.counterpart
 ASKS = ["elicitation", "sampling", "roots"]
 READS = {"tools": ["*"], "prompts": ["*"], "resources": ["*"]}
 ANNA = {"name": "anna", "age": 7}
+USES = {
+    "role": "assistant",
+    "content": {"type": "tool_use", "id": "t1", "name": "look", "input": {}},
+    "model": "m",
+    "stopReason": "toolUse",
+}
 SAID = {"role": "assistant", "content": {"type": "text", "text": "hm"}, "model": "m"}
 
 
@@ -56,7 +62,8 @@ async def ours(running: Gateway) -> AsyncIterator[Client]:
         how=Reaching(headers={"Authorization": f"Bearer {running.token}"}),
         elicit=lambda message, schema: ANNA,
         elicit_url=lambda message, url: "accept",
-        sample=lambda params: SAID,
+        sample=lambda params: USES if "tools" in params else SAID,
+        samples_with_tools=True,
         roots=["/home/anna"],
     )
     async with client:
@@ -80,6 +87,7 @@ async def test_everything_that_a_server_asks_reaches_a_client_and_comes_back(
         assert await call(client, "ask_form") == yes
         assert await call(client, "ask_twice") in (yes, [yes, yes])
         assert (await call(client, "ask_model"))["text"] == "hm"
+        assert await call(client, "ask_model_with_tools") == {"wants": "look", "why": "toolUse"}
         assert await call(client, "ask_roots") == ["file:///home/anna"]
         person, model = await call(client, "ask_at_once")
         assert (person, model["text"]) == (yes, "hm")
