@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from peers import ANNA, BOUND_S, CAPABILITIES, Asked, Ears, Hook, Json, Server, answers, call, tool
+from peers import ANNA, BOUND_S, CAPABILITIES, Asked, Ears, Hook, Json, Server, answers, call, errors, tool
 
 from douane.gateway.interactive import Asking
 from douane.gateway.leases import Bounds
@@ -160,6 +160,26 @@ async def test_what_is_asked_at_once_is_one_round() -> None:
         assert list(questions) == ["elicitation-1", "elicitation-2", "elicitation-3"]
         outcome = await at.run(replace(again, answers=dict.fromkeys(questions, YES)))
         assert told(outcome) == [YES, YES, YES]
+
+
+async def test_a_server_may_name_its_questions() -> None:
+    named = {**FORM, "params": {**FORM["params"], "_meta": {"douane/inputKey": "user_name"}}}
+    async with house(asks_at_once(named, named), replace(ASKING, window_s=0.05)) as at:
+        again, questions = await at.asked(at.call())
+        assert questions == {"user_name": FORM, "elicitation-1": FORM}
+        assert told(await at.run(replace(again, answers=dict.fromkeys(questions, YES)))) == [YES, YES]
+
+
+async def test_a_session_that_cannot_be_opened_fails_its_call_unsent_and_holds_nothing_up() -> None:
+    async with house(answers({"content": []})) as at:
+        at.server.on["initialize"] = errors(-32603, "no licence for /home/anna")
+        for _ in range(3):
+            outcome = await at.run(at.call())
+            assert isinstance(outcome, Failed)
+            assert (outcome.code, outcome.sent) == (1502, "no")
+            assert "licence" not in outcome.message
+        del at.server.on["initialize"]
+        assert isinstance(await at.run(at.call()), Complete)
 
 
 async def test_a_session_is_kept_for_the_same_caller_with_the_same_offer_and_nobody_else() -> None:

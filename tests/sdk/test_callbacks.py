@@ -235,6 +235,57 @@ async def test_a_question_that_is_withdrawn_is_not_answered() -> None:
         assert server.replies == []
 
 
+async def test_a_question_that_is_withdrawn_at_once_was_never_open() -> None:
+    shown: list[str] = []
+
+    def hook(asked: Asked) -> None:
+        asked.say({"id": 1, **FORM})
+        asked.note("notifications/cancelled", {"requestId": 1})
+        asked.say({"id": 1, **FORM})
+
+    async with (
+        Server(tools__call=hook) as server,
+        await client(server, elicit=lambda message, _: shown.append(message) or {"a": "b"}) as asking,
+    ):
+        task = asyncio.create_task(asking.call("echo"))
+        called = await server.until("tools/call")
+        await server.when(lambda: len(server.replies) == 1)
+        called.say({"id": 1, **FORM})
+        await server.when(lambda: len(server.replies) == 2)
+        called.answer({"content": []})
+        await asyncio.wait_for(task, BOUND_S)
+        assert server.replies[1]["result"]["action"] == "accept"
+
+
+async def test_an_answer_that_is_no_json_is_an_error_to_the_server() -> None:
+    async with (
+        Server(tools__call=asks("handshake", FORM)) as server,
+        await client(server, elicit=lambda *_: {"a": object()}) as asking,
+    ):
+        answer = await asyncio.wait_for(asking.call("echo"), BOUND_S)
+        assert answer.structured == {"q0": {"code": -32603, "message": "client: the answer failed"}}
+
+
+async def test_where_one_question_of_a_round_is_refused_the_others_are_put_away() -> None:
+    put_away = asyncio.Event()
+
+    async def never(*_: Any) -> Json:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            put_away.set()
+        return {}
+
+    page = {"method": "elicitation/create", "params": {"mode": "url", "message": "m", "url": "file:///etc"}}
+    async with (
+        Server("stateless", tools__call=asks("stateless", FORM, page)) as server,
+        await client(server, elicit=never, elicit_url=lambda *_: "accept") as asking,
+    ):
+        with pytest.raises(ServerError, match="http or https"):
+            await asyncio.wait_for(asking.call("echo"), BOUND_S)
+        assert put_away.is_set()
+
+
 async def test_pages_that_an_older_server_needs_visited_are_shown_and_the_call_is_made_again() -> None:
     pages = {"elicitations": [{**PAGE["params"], "elicitationId": "e"}]}
     visited: list[str] = []

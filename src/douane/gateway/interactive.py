@@ -4,6 +4,7 @@ What the upstream asks ends the call with `InputRequired`; the call that brings 
 Nothing that was sent is sent again.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -27,6 +28,8 @@ from .leased_call import LeasedCall
 from .leases import Bounds, Lease, Leases, NoneFree
 
 __all__ = ["Asking", "Interactive", "judged"]
+
+logger = logging.getLogger(__name__)
 
 
 def _nobody(call: Call) -> None:
@@ -102,7 +105,9 @@ class Interactive:
                 # What was surely not sent may be sent once more: the session had ended unnoticed.
                 emit.trail.attempts = 2
                 outcome = await self._parking(call, emit)
-        except (CannotConnect, LinkClosed, TimeoutError):
+        except (CannotConnect, LinkClosed, TimeoutError) as exc:
+            # Why may quote commands and stderr: that is for the log.
+            logger.warning("upstream %s: a session for call %s could not be opened: %s", self._name, call.id, exc)
             said = f"upstream {self._name}: no session could be opened for a call that it may ask something"
             return Failed(UPSTREAM_UNAVAILABLE, said, "no")
         except NoneFree:

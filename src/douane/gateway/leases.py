@@ -59,6 +59,7 @@ class Lease:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.session: Session
+        """Not there while it is being opened."""
         self.asked: Asked | None = None
         self.waits = False
         """Its call waits for somebody's answer."""
@@ -124,7 +125,7 @@ class Leases:
         if self._closed or lease.session.ended.done():
             self.destroy(lease)
             return
-        lease.asked = None
+        lease.asked, lease.waits = None, False
         self._taken.discard(lease)
         self._idle.append(lease)
         lease.timer = self._loop.call_later(self._idle_s, self.destroy, lease)
@@ -138,7 +139,7 @@ class Leases:
         self._taken.discard(lease)
         if lease in self._idle:
             self._idle.remove(lease)
-        if known:
+        if known and hasattr(lease, "session"):
             self._beside(lease.session.aclose())
             self._tell()
 
@@ -191,6 +192,9 @@ class Leases:
             self._taken.discard(lease)
             self._tell()
             raise
+        if self._closed:
+            await lease.session.aclose()
+            raise NoneFree
         lease.session.ended.add_done_callback(lambda _: self._lost(lease))
         return lease
 

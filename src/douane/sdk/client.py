@@ -326,12 +326,19 @@ class Client:
             return Failed(DEADLINE_EXCEEDED, f"client: its questions took more than {_MAX_S:g} s", "unknown")
 
     async def _reply(self, asks: Mapping[str, JSON]) -> JSON:
-        reply = self._respondent.reply
-        replies = [reply(question["method"], question.get("params", _NO_ARGUMENTS)) for question in asks.values()]
+        replies = [
+            asyncio.ensure_future(self._respondent.reply(question["method"], question.get("params", _NO_ARGUMENTS)))
+            for question in asks.values()
+        ]
         try:
             return dict(zip(asks, await asyncio.gather(*replies), strict=True))
         except NoReply as exc:
             raise Unanswered(Refused(exc.code, str(exc))) from exc
+        finally:
+            # Where one is refused, nobody is asked the others any more.
+            for one in replies:
+                one.cancel()
+            await asyncio.wait(replies)
 
     async def _all(self, method: str, capability: str) -> "list[dict[str, Any]]":
         if capability not in self.session.welcome.capabilities:

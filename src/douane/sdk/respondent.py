@@ -73,6 +73,8 @@ class Questions:
             return self._refuse(request.id, INVALID_REQUEST, "client: too many questions at once, or one id twice")
         task = asyncio.get_running_loop().create_task(self._answer(request))
         self._open[request.id] = task
+        # One that is withdrawn at once never begins, and does not free its id itself.
+        task.add_done_callback(lambda task: self._close(request.id, task))
         if len(self._open) == 1:
             self._turned()
         return None
@@ -95,24 +97,24 @@ class Questions:
 
     async def _answer(self, request: rpc.Request) -> None:
         try:
-            frame = rpc.write_result(request.id, json.encode(await self._reply(request)))
+            said = json.encode(await self._respondent.reply(request.method, request.params))
+            frame = rpc.write_result(request.id, said)
         except NoReply as exc:
             frame = self._refuse(request.id, exc.code, str(exc))
-        finally:
-            del self._open[request.id]
-            if not self._open:
-                self._turned()
-        self._send(frame)
-
-    async def _reply(self, request: rpc.Request) -> JSON:
-        try:
-            return await self._respondent.reply(request.method, request.params)
-        except NoReply:
-            raise
         except Exception:
             # The edge of this task: without an answer the server would wait for ever.
             logger.exception("the answer to %s failed", request.method)
-            raise NoReply(INTERNAL_ERROR, "client: the answer failed") from None
+            frame = self._refuse(request.id, INTERNAL_ERROR, "client: the answer failed")
+        # Before it is answered: the server may use the id again at once.
+        self._close(request.id, asyncio.current_task())
+        self._send(frame)
+
+    def _close(self, id_: rpc.Id, task: "asyncio.Task[None] | None") -> None:
+        if self._open.get(id_) is not task:
+            return
+        del self._open[id_]
+        if not self._open:
+            self._turned()
 
     def _refuse(self, id_: rpc.Id, code: int, message: str) -> bytes:
         self.refused += 1
