@@ -285,7 +285,7 @@ class Upstream:
 
     async def _open_leased(self, respondent: Respondent) -> Session:
         # Outside of the gate: its owner may hold that, and lists.
-        noted = self._on_note if self._asking.lists else _ignore_note
+        noted = self._on_leased_note if self._asking.lists else _ignore_note
         async with asyncio.timeout(self.times.start_timeout_s):
             return await self._open_session(noted, respondent)
 
@@ -345,6 +345,11 @@ class Upstream:
     def _settle(self) -> None:
         if not self._settled.done():
             self._settled.set_result(None)
+
+    def _on_leased_note(self, method: str, params: JSON) -> None:
+        # What is watched is told on the session that watches.
+        if method.endswith("/list_changed"):
+            self._stale.set()
 
     def _on_note(self, method: str, params: JSON) -> None:
         if method.endswith("/list_changed"):
