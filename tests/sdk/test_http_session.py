@@ -61,9 +61,11 @@ def event(*messages: dict[str, object]) -> bytes:
 PRIMED = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
 
 
-def polled(*after: int | bytes | None, retry_ms: int = 20, primed: bytes = b"id: e1\ndata: \n\n") -> Endpoint:
+def polled(
+    *after: int | bytes | None, retry_ms: int = 20, primed: bytes = b"id: e1\ndata: \n\n", holds: bool = False
+) -> Endpoint:
     """A call's stream is closed before its answer. Each GET that follows is answered with one of `after`: a status, what
-    is said with the answer ($ID is the call's id), or nothing at all."""
+    is said with the answer ($ID is the call's id), or nothing at all. `holds`: its stream is left open then."""
     said = list(after)
     ids: list[bytes] = []
 
@@ -79,6 +81,9 @@ def polled(*after: int | bytes | None, retry_ms: int = 20, primed: bytes = b"id:
                 reply.send(what, [])
             elif what is None:
                 reply.send(200, STREAM, b"")
+            elif holds:
+                reply.open(200, STREAM)
+                reply.write(what.replace(b"$ID", ids[0]))
             else:
                 reply.send(200, STREAM, what.replace(b"$ID", ids[0]))
             return
@@ -117,6 +122,13 @@ async def test_a_stream_that_ends_before_the_answer_is_taken_up_again_after_its_
     outcome, gets, _ = await polling(polled(more, 503, ANSWER))
     assert isinstance(outcome, Complete)
     assert gets == [b"e1", b"e2", b"e2"]
+
+
+async def test_nobody_waits_for_the_end_of_a_stream_that_has_brought_the_answer() -> None:
+    outcome, gets, took_s = await polling(polled(ANSWER, holds=True))
+    assert isinstance(outcome, Complete)
+    assert gets == [b"e1"]
+    assert took_s < 4.0
 
 
 async def test_the_server_says_how_long_to_stay_away() -> None:

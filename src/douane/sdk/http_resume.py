@@ -27,6 +27,10 @@ class CannotResume(Exception):
     """The rest cannot be had; the text says why."""
 
 
+class _Over(Exception):
+    """The answer is there; nobody waits for the stream to end, which some servers leave open."""
+
+
 class Resumable(Protocol):
     """Who hears the stream, and knows how far it came."""
 
@@ -69,6 +73,11 @@ async def resume(
         after = [*own, (b"accept", b"text/event-stream"), (b"last-event-id", last_id.encode())]
         refusals: list[int] = []
 
+        def hear(event: sse.Event) -> None:
+            stream.on_event(event)
+            if stream.is_over:
+                raise _Over
+
         def judge(status: int, _: Mapping[bytes, bytes], refusals: list[int] = refusals) -> None:
             if status != 200:
                 refusals.append(status)
@@ -79,9 +88,11 @@ async def resume(
                 *where,
                 encode_headers(after),
                 deadline=deadline,
-                on_event=stream.on_event,
+                on_event=hear,
                 on_headers=judge,
             )
+        except _Over:
+            return
         except HttpTimeout:
             raise
         except HttpError:
