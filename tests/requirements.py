@@ -88,7 +88,7 @@ ROWS = (
     Row(
         "P05",
         "Streamable HTTP, server and client, legacy (sessions, GET stream, resumability with Last-Event-ID) and modern (stateless POST, required Mcp-* headers, header/body match)",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_http_hostile.py::test_headers_that_do_not_mirror_the_body_are_refused_with_their_code",
             "tests/frontdoor/test_sessions.py::test_a_session_ends_with_delete_and_is_then_unknown",
@@ -104,6 +104,7 @@ ROWS = (
             "tests/sdk/test_event_store.py::test_a_session_keeps_so_many_events_and_never_tells_a_stream_with_a_hole",
             "tests/counterparts/test_streams.py::test_an_official_client_comes_back_for_the_rest_of_a_closed_stream",
             "tests/sdk/test_http_session.py::test_a_stream_that_ends_before_the_answer_is_taken_up_again_after_its_last_event",
+            "tests/counterparts/test_questions.py::test_an_answer_is_fetched_from_a_server_that_closes_its_streams_early",
         ),
     ),
     Row(

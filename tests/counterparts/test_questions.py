@@ -17,7 +17,14 @@ from mcp.types import CreateMessageResult, ElicitResult, ListRootsResult, Root, 
 
 from douane.sdk import Client, Reaching
 
-from .commands import asking_server, everything_http_server, everything_server, free_port, listening
+from .commands import (
+    asking_server,
+    everything_http_server,
+    everything_server,
+    free_port,
+    listening,
+    polled_server,
+)
 
 pytestmark = pytest.mark.counterpart
 
@@ -168,6 +175,16 @@ async def test_tools_that_the_everything_server_shows_only_to_who_can_be_asked_w
             page = await client.call("asked_trigger-url-elicitation", url, deadline_s=20)
             assert not page.is_error, page.text
             assert "accept" in page.text
+
+
+async def test_an_answer_is_fetched_from_a_server_that_closes_its_streams_early(tmp_path: Path) -> None:
+    heard: list[str | None] = []
+    port = free_port()
+    async with listening(polled_server(), port), Client(f"http://127.0.0.1:{port}/mcp") as client:
+        answer = await client.call("nap", {"seconds": 0.5}, on_progress=lambda done, of, said: heard.append(said))
+        assert (answer.text, heard) == ("rested", ["asleep", "awake"])
+    async with behind(tmp_path, polled_server(), "http") as running, ours(running) as client:
+        assert (await client.call("asked_nap", {"seconds": 0.5}, deadline_s=20)).text == "rested"
 
 
 async def test_each_question_and_each_answer_is_in_the_audit_as_a_call_of_its_own(tmp_path: Path) -> None:
