@@ -88,7 +88,7 @@ ROWS = (
     Row(
         "P05",
         "Streamable HTTP, server and client, legacy (sessions, GET stream, resumability with Last-Event-ID) and modern (stateless POST, required Mcp-* headers, header/body match)",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_http_hostile.py::test_headers_that_do_not_mirror_the_body_are_refused_with_their_code",
             "tests/frontdoor/test_sessions.py::test_a_session_ends_with_delete_and_is_then_unknown",
@@ -103,6 +103,8 @@ ROWS = (
             "tests/sdk/test_resumption.py::test_an_id_that_is_unknown_or_of_another_session_is_refused_clearly",
             "tests/sdk/test_event_store.py::test_a_session_keeps_so_many_events_and_never_tells_a_stream_with_a_hole",
             "tests/counterparts/test_streams.py::test_an_official_client_comes_back_for_the_rest_of_a_closed_stream",
+            "tests/sdk/test_http_session.py::test_a_stream_that_ends_before_the_answer_is_taken_up_again_after_its_last_event",
+            "tests/counterparts/test_questions.py::test_an_answer_is_fetched_from_a_server_that_closes_its_streams_early",
         ),
     ),
     Row(
@@ -148,13 +150,15 @@ ROWS = (
     Row(
         "P09",
         "Sampling (with tools), elicitation (form and url), roots: legacy server-initiated, modern multi-round-trip (MRTR)",
-        "planned",
+        "shown",
         (
             "tests/counterparts/test_asking.py::test_every_official_client_answers_over_stdio",
             "tests/counterparts/test_asking.py::test_every_official_client_answers_over_streamable_http",
             "tests/counterparts/test_asking.py::test_every_official_client_answers_over_http_sse",
             "tests/sdk/test_asking.py::test_a_model_may_want_tools",
             "tests/sdk/test_asking.py::test_a_state_is_good_for_its_own_caller_only",
+            "tests/sdk/test_callbacks.py::test_every_kind_of_question_is_answered_in_one_round_and_the_capabilities_say_so",
+            "tests/counterparts/test_questions.py::test_everything_that_a_server_asks_reaches_a_client_and_comes_back",
         ),
     ),
     Row(
@@ -166,6 +170,8 @@ ROWS = (
             "tests/gateway/test_crawl.py::test_a_list_it_does_not_declare_is_not_asked_for",
             "tests/frontdoor/test_bad_frames_client.py::test_an_envelope_that_is_none_is_refused_with_its_code",
             "tests/counterparts/test_asking.py::test_a_client_that_declares_nothing_is_told_what_is_missing",
+            "tests/sdk/test_callbacks.py::test_what_has_no_callback_is_not_declared",
+            "tests/frontdoor/test_questions.py::test_what_the_operator_does_not_allow_the_server_is_refused",
         ),
     ),
     Row(
@@ -312,6 +318,11 @@ ROWS = (
         "G02",
         "Any client to any server: all four era cells × every feature, including a legacy server's mid-call question answered by a modern client (MRTR) and the reverse",
         "planned",
+        (
+            "tests/counterparts/test_questions.py::test_the_official_client_answers_what_official_servers_ask",
+            "tests/counterparts/test_questions.py::test_tools_that_the_everything_server_shows_only_to_who_can_be_asked_work",
+            "tests/frontdoor/test_questions.py::test_an_older_caller_is_asked_on_its_own_stream_and_each_round_is_a_call_in_the_audit",
+        ),
     ),
     Row(
         "G03",
@@ -440,6 +451,8 @@ ROWS = (
             "tests/sdk/test_tasks.py::test_a_task_is_there_for_nobody_but_its_owner",
             "tests/gateway/test_deferring.py::test_a_handle_is_there_for_its_owner_alone",
             "tests/gateway/test_deferring.py::test_a_task_is_kept_as_long_as_its_upstream_says",
+            "tests/frontdoor/test_questions.py::test_a_retry_with_other_arguments_or_a_changed_state_is_refused_and_the_first_goes_on",
+            "tests/frontdoor/test_questions.py::test_the_same_retry_twice_is_told_the_same_twice_and_runs_once",
         ),
     ),
     Row(

@@ -59,6 +59,22 @@ async def test_the_first_client_asks_the_weather_server_by_its_command(api: Weat
     assert code == 0
 
 
+async def test_the_answering_client_serves_the_cafe_with_what_its_guest_types() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "answering_client.py", f"{sys.executable} cafe.py stdio"),
+        cwd=EXAMPLES,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(b"Anna\n\noat\n\nyes\n"), BOUND_S)
+    assert process.returncode == 0
+    said = out.decode()
+    assert "Anna: s tea, milk oat, sugar 0" in said
+    assert "Pay your bill: https://cafe.example/pay/4711" in said
+    assert "Thank you, the page knows the rest." in said
+
+
 async def test_many_servers_are_listed_and_the_dead_one_is_named() -> None:
     code, said = await run(
         "many_servers.py", f"{sys.executable} weather.py", f"{sys.executable} library.py", "/no/such"

@@ -10,7 +10,10 @@ one it is given. Tools:
     release            lets all that wait go
     work {steps}       as many progress notifications and log messages, then the answer; then, like `wait`, nothing
                        more when `hold` is true
-    NAME ...           further names, which answer with their own
+    NAME ...           further names, which answer with their own; but for one:
+    ask {kinds}        asks the client for each of these, one after the other: `elicitation`, `sampling`, `roots`, `secret`
+                       (a form with a password in it); the ids are that of the call. Then answers with what it was told,
+                       as JSON
 
 The tool list changes when a `release` carries `{"tools": [...]}`.
 """
@@ -22,6 +25,14 @@ from typing import Any
 
 _REVISION = "2025-11-25"
 _TOOLS = ("echo", "wait", "release", "work")
+_FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
+_SECRET = {"type": "object", "properties": {"api_key": {"type": "string"}}}
+_QUESTIONS: dict[str, Any] = {
+    "elicitation": {"method": "elicitation/create", "params": {"message": "who?", "requestedSchema": _FORM}},
+    "secret": {"method": "elicitation/create", "params": {"message": "key?", "requestedSchema": _SECRET}},
+    "sampling": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 9}},
+    "roots": {"method": "roots/list", "params": {}},
+}
 
 
 def tell(message: Any) -> None:
@@ -37,6 +48,8 @@ class Witness:
         self.revision = next((mode for mode in modes if mode.startswith("20")), _REVISION)
         self.tools = [*_TOOLS, *(mode for mode in modes if mode not in ("modern", self.revision))]
         self.waiting: list[Any] = []
+        self.asking: dict[Any, tuple[list[str], list[Any]]] = {}
+        """By the id of its call: what is still to be asked, and what was told."""
 
     def serve(self) -> None:
         for line in sys.stdin.buffer:
@@ -47,6 +60,8 @@ class Witness:
         method, number, params = message.get("method"), message.get("id"), message.get("params") or {}
         if method == "notifications/cancelled":
             self.waiting = [waiting for waiting in self.waiting if waiting != params.get("requestId")]
+        elif method is None:
+            self.told(number, message.get("result", message.get("error")))
         elif number is None:
             return
         elif method == "tools/call":
@@ -84,6 +99,9 @@ class Witness:
             self.done(number, "released")
         elif name == "work":
             self.work(number, arguments, meta)
+        elif name == "ask":
+            self.asking[number] = (list(arguments["kinds"]), [])
+            self.ask(number)
         else:
             self.done(number, str(arguments.get("text", "")) if name == "echo" else name)
 
@@ -94,6 +112,19 @@ class Witness:
         if "tools" in arguments:
             self.tools = [*_TOOLS, *arguments["tools"]]
             tell({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
+    def ask(self, number: Any) -> None:
+        left, told = self.asking[number]
+        if left:
+            tell({"jsonrpc": "2.0", "id": number, **_QUESTIONS[left.pop(0)]})
+        else:
+            del self.asking[number]
+            self.done(number, json.dumps(told))
+
+    def told(self, number: Any, said: Any) -> None:
+        if number in self.asking:
+            self.asking[number][1].append(said)
+            self.ask(number)
 
     def work(self, number: Any, arguments: Any, meta: Any) -> None:
         for step in range(1, arguments.get("steps", 3) + 1):

@@ -91,6 +91,17 @@ def server_py1() -> list[str]:
     return [_there(_OLDER), str(HERE / "server_py1.py")]
 
 
+def polled_server() -> list[str]:
+    """It closes streams early, and keeps what it tells: on the first major version, over Streamable HTTP at $PORT."""
+    return [_there(_OLDER), str(HERE / "polled_py1.py")]
+
+
+def asking_server(major: int, transport: str) -> list[str]:
+    """It asks in mid-call: on the official Python SDK, over `stdio`, or `streamable-http` at /mcp of $PORT."""
+    python = _there(_OLDER) if major == 1 else _there(_SCRIPTS / "python")
+    return [python, str(HERE / f"asking_py{major}.py"), transport]
+
+
 # Clients.
 
 

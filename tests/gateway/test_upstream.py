@@ -16,6 +16,7 @@ from douane.protocol.outcome import Complete, Failed, Outcome, Refused
 from douane.registry.catalog import Catalog
 from douane.registry.naming import Naming
 from douane.sdk.connect import open_line
+from douane.sdk.respondent import Respondent
 from douane.sdk.session import Noted, Session
 
 DOWN = "down: it cannot be started; the gateway's log says why"
@@ -47,12 +48,17 @@ class House:
             stops_when_idle=stops_when_idle,
         )
 
-    async def open_session(self, noted: Noted) -> Session:
+    async def open_session(self, noted: Noted, respondent: Respondent) -> Session:
         self.starts += 1
         if self.faults:
             raise self.faults.pop(0)
         return await open_line(
-            self.server.open, client={"name": "t"}, noted=noted, start_timeout_s=0.3, patience_s=0.02
+            self.server.open,
+            client={"name": "t"},
+            noted=noted,
+            start_timeout_s=0.3,
+            patience_s=0.02,
+            respondent=respondent,
         )
 
     def call(self, name: str = "echo", **members: Any) -> Call:
@@ -325,3 +331,17 @@ async def test_what_a_server_can_run_as_a_task_is_known_of_each_tool() -> None:
             **{"may": "optional", "must": "optional"},
             **{"not": None, "none": None},
         }
+
+
+async def test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once() -> None:
+    # T23
+    def updated(asked: Asked) -> None:
+        asked.server.speaks = "handshake"
+        del asked.server.on["tools/call"]
+        asked.error(-32022, "unsupported", {"supported": ["2025-11-25"], "requested": "2026-07-28"})
+
+    async with house(Server("stateless", tools__call=updated), replace(TIMES, steady_s=0.0)) as at:
+        assert isinstance(await at.run(), Complete)
+        assert at.upstream.session is not None
+        assert at.upstream.session.welcome.revision == "2025-11-25"
+        assert (at.server.lines, at.server.methods().count("tools/call")) == (2, 2)

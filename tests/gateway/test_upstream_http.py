@@ -10,6 +10,7 @@ from douane.protocol.outcome import Complete, Outcome
 from douane.registry.catalog import Catalog
 from douane.registry.naming import Naming
 from douane.sdk.http_session import open_http
+from douane.sdk.respondent import Respondent
 from douane.sdk.session import Noted, Session
 from douane.transports.address import Reach
 from douane.transports.http_client import HttpClient
@@ -22,7 +23,7 @@ async def test_a_late_word_that_an_old_session_is_forgotten_does_not_lose_the_se
 
     async with http_upstream(tools__call=held.append) as server:
 
-        async def open_session(noted: Noted) -> Session:
+        async def open_session(noted: Noted, _: Respondent) -> Session:
             return await open_http(http, server.url, headers=(), client={"name": "t"}, noted=noted)
 
         upstream = Upstream(

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from douane.protocol.call import Call, Principal
 from douane.protocol.eras import differences, handshake
@@ -185,15 +186,47 @@ def test_what_cannot_be_said_in_this_era_is_said_to_be_so() -> None:
 
 
 def test_an_answer_of_a_server_is_complete_or_failed() -> None:
-    assert handshake.read_outcome(rpc.Response(1, {"a": 1}, b'{"a":1}')) == Complete({"a": 1}, b'{"a":1}')
-    assert handshake.read_outcome(rpc.Error(1, -32002, "gone", {"uri": "u"})) == Failed(
+    assert handshake.read_outcome(rpc.Response(1, {"a": 1}, b'{"a":1}'), {}) == Complete({"a": 1}, b'{"a":1}')
+    assert handshake.read_outcome(rpc.Error(1, -32002, "gone", {"uri": "u"}), {}) == Failed(
         -32602, "gone", "yes", {"uri": "u"}
     )
 
 
 def test_a_server_of_this_era_cannot_speak_in_the_newer_ones_words() -> None:
     said = {"resultType": "input_required", "inputRequests": {"q": {}}, "ttlMs": 9, "cacheScope": "public", "a": 1}
-    assert handshake.read_outcome(rpc.Response(1, said, b"{}")) == Complete({"inputRequests": {"q": {}}, "a": 1})
+    assert handshake.read_outcome(rpc.Response(1, said, b"{}"), {}) == Complete({"inputRequests": {"q": {}}, "a": 1})
+
+
+PAGE = {"mode": "url", "url": "https://example.org/consent", "message": "Agree?", "elicitationId": "e-1"}
+
+
+def test_pages_that_a_call_needs_visited_are_questions_and_the_call_is_made_again_when_all_were() -> None:
+    needed = rpc.Error(1, -32042, "consent first", {"elicitations": [PAGE]})
+    asked = handshake.read_outcome(needed, {"elicitation": {"form": {}, "url": {}}})
+    assert isinstance(asked, InputRequired)
+    page = {key: value for key, value in PAGE.items() if key != "elicitationId"}
+    assert asked.asks == {"page-1": {"method": "elicitation/create", "params": page}}
+    again = call(state=asked.state, answers={"page-1": {"action": "accept"}})
+    assert handshake.retry_fault(again) is None
+    for answers in ({}, {"page-1": {"action": "decline"}}, {"page-1": {"action": "cancel"}}, {"page-1": "accept"}):
+        assert handshake.retry_fault(replace(again, answers=answers)) is not None
+    assert handshake.retry_fault(replace(again, state="made up")) is not None
+
+
+def test_a_client_that_cannot_show_a_page_is_told_what_is_missing_and_not_where_it_is() -> None:
+    needed = rpc.Error(1, -32042, "consent first", {"elicitations": [PAGE]})
+    for declared in ({}, {"elicitation": {}}, {"elicitation": {"form": {}}}):
+        got = handshake.read_outcome(needed, declared)
+        assert isinstance(got, Failed)
+        assert (got.code, got.data) == (-32021, {"requiredCapabilities": {"elicitation": {"url": {}}}})
+        assert "example.org" not in got.message
+
+
+@pytest.mark.parametrize("data", [None, {}, {"elicitations": []}, {"elicitations": "here"}, {"elicitations": ["here"]}])
+def test_a_page_that_is_none_is_a_broken_upstream(data: Any) -> None:
+    got = handshake.read_outcome(rpc.Error(1, -32042, "consent first", data), {"elicitation": {"url": {}}})
+    assert isinstance(got, Failed)
+    assert got.code == 1502
 
 
 TOOL = {

@@ -280,7 +280,8 @@ def test_an_event_bears_the_token_of_the_caller_who_wants_it() -> None:
     assert json.loads(stateless.write_event(log, "mine"))["params"] == {"level": "info"}
 
 
-ASKS = {"resultType": "input_required", "inputRequests": {"q": {}}, "requestState": "s"}
+QUESTION = {"method": "elicitation/create", "params": {"message": "who?", "requestedSchema": {"type": "object"}}}
+ASKS = {"resultType": "input_required", "inputRequests": {"q": QUESTION}, "requestState": "s"}
 
 
 def response(result: dict[str, Any]) -> rpc.Response:
@@ -292,34 +293,69 @@ def response(result: dict[str, Any]) -> rpc.Response:
 def test_a_servers_answer_is_complete_in_its_own_bytes() -> None:
     for result in ({"resultType": "complete", "a": 1}, {"a": 1}):
         answer = response(result)
-        assert stateless.read_outcome(answer, call(), {}) == Complete(result, answer.encoded)
+        assert stateless.read_outcome(answer, call()) == Complete(result, answer.encoded)
 
 
-def test_a_question_counts_only_where_something_was_declared_and_may_be_asked() -> None:
+def test_a_question_counts_only_where_it_was_declared_and_may_be_asked() -> None:
     declared = {"elicitation": {}}
-    assert stateless.read_outcome(response(ASKS), call(), declared) == InputRequired({"q": {}}, "s")
-    nobody = Failed(1502, "upstream: asks for input that nobody offered to give", "yes")
-    assert stateless.read_outcome(response(ASKS), call(), {}) == nobody
-    assert stateless.read_outcome(response(ASKS), call("tools/list"), declared) == nobody
+    asked = stateless.read_outcome(response(ASKS), call(capabilities=declared))
+    assert asked == InputRequired({"q": QUESTION}, "s")
+    for capabilities in ({}, {"sampling": {}}, {"elicitation": {"url": {}}}):
+        got = stateless.read_outcome(response(ASKS), call(capabilities=capabilities))
+        assert isinstance(got, Failed)
+        assert got.message.startswith("upstream: asks for input that nobody offered to give")
+    listing = stateless.read_outcome(response(ASKS), call("tools/list", capabilities=declared))
+    assert listing == Failed(1502, "upstream: answers with an unknown kind of result", "yes")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"inputRequests": []},
+        {"inputRequests": {}},
+        {},
+        {"requestState": 7},
+        {"requestState": ""},
+        {"inputRequests": {"q": "who?"}},
+        {"inputRequests": {"q": {"method": "tools/call"}}},
+        {"inputRequests": {"q": {"method": "elicitation/create", "params": []}}},
+    ],
+)
+def test_a_round_that_is_none_is_a_broken_upstream(odd: dict[str, Any]) -> None:
+    answer = response({"resultType": "input_required", **odd})
+    got = stateless.read_outcome(answer, call(capabilities={"elicitation": {}}))
+    assert isinstance(got, Failed)
+    assert (got.code, got.sent) == (1502, "yes")
+
+
+def test_each_set_of_capabilities_has_an_envelope_of_its_own_and_none_is_the_plain_one() -> None:
+    envelope = stateless.Envelope({"name": "c"}, {})
+    assert envelope.offering({}) is envelope
+    asked = envelope.offering({"elicitation": {}})
+    assert asked is envelope.offering({"elicitation": {}})
+    assert asked.base == {**envelope.base, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
 
 
 @pytest.mark.parametrize("kind", ["task", "partial", "Complete", None, 1, []])
 def test_a_kind_of_result_nobody_agreed_on_is_a_broken_upstream(kind: Any) -> None:
-    assert stateless.read_outcome(response({"resultType": kind}), call(), {"elicitation": {}}) == Failed(
+    assert stateless.read_outcome(response({"resultType": kind}), call(capabilities={"elicitation": {}})) == Failed(
         1502, "upstream: answers with an unknown kind of result", "yes"
     )
 
 
 def test_an_error_of_the_server_is_passed_on_but_not_its_quarrel_with_our_envelope() -> None:
     def said(code: int) -> Any:
-        return stateless.read_outcome(rpc.Error(1, code, "m", {"d": 1}), call(), {})
+        return stateless.read_outcome(rpc.Error(1, code, "m", {"d": 1}), call())
 
     assert said(-32602) == Failed(-32602, "m", "yes", {"d": 1})
     assert said(-32002) == Failed(-32602, "m", "yes", {"d": 1})
-    assert said(MISSING_CAPABILITY).code == MISSING_CAPABILITY
     for code in (-32020, UNSUPPORTED_VERSION):
         got = said(code)
         assert (got.code, got.message) == (-32603, "gateway: the upstream refused our envelope: m")
+    # What is declared is the caller's own; a revision is refused before anything is run.
+    missing = Failed(MISSING_CAPABILITY, "upstream: needs what was not offered to it: m", "yes", {"d": 1})
+    assert said(MISSING_CAPABILITY) == missing
+    assert said(UNSUPPORTED_VERSION).sent == "no"
 
 
 def test_discovery_names_the_revision_that_carries_envelopes() -> None:

@@ -90,6 +90,15 @@ async def test_a_server_of_other_revisions_only_is_no_server_of_ours(hook: Any) 
         assert server.methods() == [PROBE]
 
 
+async def test_a_server_that_refuses_the_revision_it_names_is_asked_once_more() -> None:
+    def first(asked: Asked) -> None:
+        asked.server.on.clear()
+        asked.error(-32022, "unsupported", {"supported": [MODERN], "requested": MODERN})
+
+    async with Server("stateless", server__discover=first) as server:
+        assert era_and_talk(await settled(server), server) == (Era.STATELESS, [PROBE, PROBE])
+
+
 async def test_a_server_that_ignores_the_probe_is_greeted_when_patience_ends() -> None:
     async with Server("handshake") as server:
         server.on[PROBE] = silence

@@ -1,5 +1,6 @@
 """A session over HTTP, against a server that answers with event streams."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -55,6 +56,113 @@ def event(*messages: dict[str, object]) -> bytes:
     """One message, or several as a batch."""
     whole = [{"jsonrpc": "2.0", **message} for message in messages]
     return b"event: message\ndata: " + json.dumps(whole if len(whole) > 1 else whole[0]).encode() + b"\n\n"
+
+
+PRIMED = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
+
+
+def polled(
+    *after: int | bytes | None, retry_ms: int = 20, primed: bytes = b"id: e1\ndata: \n\n", holds: bool = False
+) -> Endpoint:
+    """A call's stream is closed before its answer. Each GET that follows is answered with one of `after`: a status, what
+    is said with the answer ($ID is the call's id), or nothing at all. `holds`: its stream is left open then."""
+    said = list(after)
+    ids: list[bytes] = []
+
+    def endpoint(request: Request, reply: Reply) -> None:
+        if request.method == b"GET":
+            last = request.headers.get(b"last-event-id")
+            if last is None:
+                reply.send(405, [])
+                return
+            gets.append(last)
+            what = said.pop(0)
+            if isinstance(what, int):
+                reply.send(what, [])
+            elif what is None:
+                reply.send(200, STREAM, b"")
+            elif holds:
+                reply.open(200, STREAM)
+                reply.write(what.replace(b"$ID", ids[0]))
+            else:
+                reply.send(200, STREAM, what.replace(b"$ID", ids[0]))
+            return
+        frame = json.loads(request.body) if request.body else {}
+        match frame.get("method"):
+            case "initialize":
+                reply.send(200, STREAM, event({"id": frame["id"], "result": PRIMED}))
+            case "server/discover":
+                reply.send(400, [], b"")
+            case "tools/call":
+                ids.append(str(frame["id"]).encode())
+                retry = b"retry: %d\n" % retry_ms if retry_ms else b""
+                reply.send(200, STREAM, retry + primed)
+            case _:
+                reply.send(202, [], b"")
+
+    gets: list[bytes] = []
+    endpoint.gets = gets  # type: ignore[attr-defined]
+    return endpoint
+
+
+ANSWER = b'id: e9\ndata: {"jsonrpc":"2.0","id":$ID,"result":{"content":[]}}\n\n'
+
+
+async def polling(endpoint: Endpoint, within_s: float = 5.0) -> tuple[Any, list[bytes], float]:
+    """How a call ends, from which events its stream was taken up again, and how long that took."""
+    async with session([], endpoint) as opened:
+        asked = call(params={"name": "t", "arguments": {}}, within_s=within_s)
+        began_s = asyncio.get_running_loop().time()
+        outcome = await opened(asked, Ears(asked).emit)
+        return outcome, endpoint.gets, asyncio.get_running_loop().time() - began_s  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_ends_before_the_answer_is_taken_up_again_after_its_last_event() -> None:
+    more = b'id: e2\ndata: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n'
+    outcome, gets, _ = await polling(polled(more, 503, ANSWER))
+    assert isinstance(outcome, Complete)
+    assert gets == [b"e1", b"e2", b"e2"]
+
+
+async def test_nobody_waits_for_the_end_of_a_stream_that_has_brought_the_answer() -> None:
+    outcome, gets, took_s = await polling(polled(ANSWER, holds=True))
+    assert isinstance(outcome, Complete)
+    assert gets == [b"e1"]
+    assert took_s < 4.0
+
+
+async def test_the_server_says_how_long_to_stay_away() -> None:
+    outcome, gets, took_s = await polling(polled(ANSWER, retry_ms=300))
+    assert isinstance(outcome, Complete)
+    assert gets == [b"e1"]
+    assert took_s >= 0.3
+
+
+async def test_a_server_that_wants_us_to_stay_away_for_longer_than_the_call_may_take_has_not_answered_in_time() -> None:
+    outcome, gets, _ = await polling(polled(retry_ms=60_000), within_s=0.2)
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.sent, gets) == (1504, "yes", [])
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+async def test_a_stream_that_is_not_taken_up_again_fails_its_call_which_may_have_run(status: int) -> None:
+    outcome, _, _ = await polling(polled(status))
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.sent) == (1502, "yes")
+    assert f"not taken up again ({status})" in outcome.message
+
+
+async def test_a_stream_that_tells_nothing_more_is_given_up() -> None:
+    outcome, gets, _ = await polling(polled(*[None] * 3), within_s=60.0)
+    assert isinstance(outcome, Failed)
+    assert len(gets) == 3
+
+
+@pytest.mark.parametrize("primed", [b"", b"data: \n\n", b"id: \n\ndata: \n\n", "id: ☂\ndata: \n\n".encode()])
+async def test_a_stream_whose_events_have_no_ids_is_not_taken_up_again(primed: bytes) -> None:
+    outcome, gets, _ = await polling(polled(primed=primed))
+    assert isinstance(outcome, Failed)
+    assert gets == []
 
 
 @asynccontextmanager

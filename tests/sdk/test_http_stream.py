@@ -9,7 +9,7 @@ from http_upstream import Heard, Hook, HttpUpstream, http_upstream
 from peers import BOUND_S, Ears, Speaks, call
 
 from douane.protocol.call import Event
-from douane.protocol.outcome import Complete
+from douane.protocol.outcome import Complete, Failed
 from douane.sdk.http_session import HttpSession, open_http
 from douane.transports.address import Reach
 from douane.transports.http_client import HttpClient
@@ -130,7 +130,7 @@ async def test_a_server_that_started_anew_and_says_so_in_its_own_way_has_forgott
         server.on = dict.fromkeys(("GET", "ping", "tools/call"), unknown)
         ear.end()
         said = await asyncio.wait_for(asyncio.shield(opened.ended), BOUND_S)
-        assert said == "the server does not take its session any more"
+        assert said == "the server has forgotten the session"
 
 
 async def test_progress_that_comes_on_the_stream_goes_to_the_call_it_is_of() -> None:
@@ -235,3 +235,19 @@ async def test_a_server_that_declares_no_logging_is_told_no_level() -> None:
         asked = call(log_level="debug")
         assert isinstance(await opened(asked, Ears(asked).emit), Complete)
         assert "logging/setLevel" not in server.methods()
+
+
+async def test_a_call_that_such_a_server_refuses_with_400_was_not_run_and_its_session_has_ended() -> None:
+    # T22
+    async with session() as (server, opened, _):
+        server.on["tools/call"] = lambda heard: heard.error(-32000, "Bad Request: No valid session ID provided")
+        asked = call()
+        assert await opened(asked, Ears(asked).emit) == Failed(
+            1502, "upstream: the server has forgotten the session", "no"
+        )
+        assert opened.ended.result() == "the server has forgotten the session"
+        # Another complaint about a session is none of the kind.
+    async with session() as (server, opened, _):
+        server.on["tools/call"] = lambda heard: heard.error(-32602, "no such session in the archive")
+        assert isinstance(await opened(asked, Ears(asked).emit), Failed)
+        assert not opened.ended.done()

@@ -363,4 +363,5 @@ async def test_an_error_of_the_server_is_a_failed_call_that_was_sent() -> None:
 async def test_a_question_of_a_stateless_server_to_whom_nothing_was_offered_fails_the_call() -> None:
     question = {"resultType": "input_required", "inputRequests": {"q": {"method": "elicitation/create"}}}
     async with Server("stateless", tools__call=answers(question)) as server, session(server) as opened:
-        assert await run(opened) == Failed(1502, "upstream: asks for input that nobody offered to give", "yes")
+        said = "upstream: asks for input that nobody offered to give: elicitation.form was not declared"
+        assert await run(opened) == Failed(1502, said, "yes")

@@ -1,6 +1,8 @@
 """Tools that run as tasks, as a program calls them: waited for, started, found again, given up."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from peers import BOUND_S, answers, errors
@@ -8,7 +10,7 @@ from peers import Server as Scripted
 
 from douane.sdk import Client, ServerError
 from douane.sdk.connect import open_line
-from sdk.test_tasks import Works
+from sdk.test_tasks import Asks, Works
 
 QUICK_S = 0.02
 
@@ -130,9 +132,25 @@ async def test_a_task_that_asks_what_nobody_can_answer_is_given_up() -> None:
         task = {"taskId": "t", "status": "input_required", "createdAt": "a", "lastUpdatedAt": "a", "ttlMs": None}
         server.on["tasks/get"] = answers({**task, "inputRequests": {"k": {"method": "elicitation/create"}}})
         server.on["tasks/cancel"] = answers({})
-        with pytest.raises(ServerError, match="asks for input that cannot be given here"):
+        with pytest.raises(ServerError, match="no such capability was declared"):
             await client.call("echo")
         assert (await server.until("tasks/cancel")).params["taskId"] == "t"
+
+
+async def test_what_a_task_asks_is_answered_by_the_callbacks_of_its_client() -> None:
+    asked: list[str] = []
+
+    def elicit(message: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(message)
+        return {"sure": True} if "sure" in schema["properties"] else {"name": message}
+
+    async with Client(Asks().server, elicit=elicit) as client:
+        assert (await client.call("marry")).text == "Who? and And who?: True"
+        assert asked == ["Who?", "And who?", "Sure?"]
+        # What is asked before there is a task is answered like what is asked of one.
+        assert (await client.call("paint")).text == "a portrait of For whom?, True, True"
+        task = await client.start("marry")
+        assert (await task.result(BOUND_S)).text == "Who? and And who?: True"
 
 
 async def test_a_server_that_refuses_to_be_asked_is_not_asked_for_ever() -> None:

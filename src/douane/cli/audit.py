@@ -82,7 +82,8 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
             what += _by_way_of(leaf.endpoint)
             why = f" by {leaf.stage} [{leaf.rule}]" if leaf.status == "refused" else ""
             code = f" ({leaf.code})" if leaf.code else ""
-            return f"{leaf.t}  outcome  {leaf.call[-8:]}  {leaf.status}{code}{why}{what} {leaf.took_us / 1000:.1f} ms"
+            status = f"{leaf.status} {leaf.cause}".rstrip()
+            return f"{leaf.t}  outcome  {leaf.call[-8:]}  {status}{code}{why}{what} {leaf.took_us / 1000:.1f} ms"
         case Denied():
             return f"{leaf.t}  denied   {leaf.door}: {leaf.reason}"
         case Epoch():

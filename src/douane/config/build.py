@@ -24,16 +24,20 @@ from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
 from ..flow.chain import Interceptor
 from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
+from ..gateway.interactive import Asking
+from ..gateway.leases import Bounds
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
-from ..protocol.call import Principal
+from ..protocol.call import Call, Principal
 from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.handles import Handles
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
 from ..sdk.held import Turned
+from ..sdk.listener import new_id
+from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
 from ..sdk.task_session import with_tasks
 from ..sdk.url import open_url
@@ -54,7 +58,7 @@ from .model import Config, Log, ServerConfig, UpstreamConfig
 from .paths import Paths
 from .problem import problem_at
 from .serving import say
-from .shown import naming_of, selection_of, unmatched, welcome_of
+from .shown import naming_of, roots_of, selection_of, unmatched, welcome_of
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -162,7 +166,7 @@ async def _start(
     try:
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients)
+            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients, record.abandoning(log, new_id))
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time), seal)
@@ -225,6 +229,7 @@ def _gateway(
             max_sessions=config.limits.max_sessions,
             max_sessions_per_principal=config.limits.max_sessions_per_principal,
             session_idle_s=config.limits.session_idle_s,
+            answer_within_s=config.limits.answer_within_s,
             sse=config.listen.sse,
             limits=_frame_limits(config),
         ),
@@ -359,6 +364,7 @@ def _upstream(
     catalog: Catalog,
     starts: asyncio.Semaphore,
     clients: list[HttpClient],
+    abandoned: Callable[[Call], None],
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
     if upstream.command:
@@ -376,7 +382,21 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
         listed=_warning(loaded, name),
+        asking=_asking(upstream, loaded, abandoned),
     )
+
+
+def _asking(upstream: UpstreamConfig, loaded: Loaded, abandoned: Callable[[Call], None]) -> Asking:
+    many = upstream.processes
+    made = Asking(
+        lists=bool(upstream.asks),
+        roots=roots_of(upstream.roots, loaded.path.parent),
+        # A session of a server far away costs it little; a process of our own costs what the server does.
+        bounds=Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256),
+        ttl_s=loaded.config.limits.answer_within_s,
+        abandoned=abandoned,
+    )
+    return made if upstream.asks is None else replace(made, kinds=upstream.asks)
 
 
 def _warning(loaded: Loaded, upstream: str) -> Callable[[Sequence[Item]], None]:
@@ -410,7 +430,7 @@ def _absent(
 
 def _by_command(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, paths: Paths
-) -> Callable[[Noted], Awaitable[Session]]:
+) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     here = loaded.path.parent
     cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
     command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
@@ -427,7 +447,7 @@ def _by_command(
         except SpawnFailed as exc:
             raise CannotConnect(str(exc)) from exc
 
-    async def open_session(noted: Noted) -> Session:
+    async def open_session(noted: Noted, respondent: Respondent) -> Session:
         session = await open_line(
             link,
             client=_CLIENT,
@@ -435,6 +455,7 @@ def _by_command(
             start_timeout_s=upstream.start_timeout_s,
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
+            respondent=respondent,
         )
         return with_tasks(session)
 
@@ -443,7 +464,7 @@ def _by_command(
 
 def _by_url(
     name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
-) -> Callable[[Noted], Awaitable[Session]]:
+) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     url = upstream.url or ""
     try:
         origin, _ = Origin.parse(url)
@@ -455,7 +476,7 @@ def _by_url(
     clients.append(client)
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
-    async def open_session(noted: Noted) -> Session:
+    async def open_session(noted: Noted, respondent: Respondent) -> Session:
         session = await open_url(
             client,
             url,
@@ -465,6 +486,7 @@ def _by_url(
             start_timeout_s=upstream.start_timeout_s,
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
+            respondent=respondent,
         )
         return with_tasks(session)
 

@@ -64,6 +64,9 @@ class Shape:
         origin, arguments = get_origin(type_), get_args(type_)
         if origin is dict and isinstance(value, dict):
             return {key: self._value(inner, arguments[1], (*place, str(key))) for key, inner in value.items()}
+        listed = next((argument for argument in arguments if get_origin(argument) is tuple), None)
+        if listed is not None and value is not None:
+            return self._value(value, listed, place)
         if origin is tuple and isinstance(value, list):
             return [self._value(inner, arguments[0], (*place, index)) for index, inner in enumerate(value)]
         try:
@@ -82,7 +85,8 @@ def _worded(said: str, value: Any, type_: Any) -> tuple[str, str]:
         return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}", ""
     choices = [choice for part in (type_, *get_args(type_)) for choice in get_args(part) if isinstance(choice, str)]
     if choices:
-        return f"must be one of {', '.join(choices)}", ""
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        return f"must be one of {', '.join(choices)}", f'did you mean "{near[0]}"?' if near else ""
     kinds = [kind for kind in (get_origin(type_) or type_, *get_args(type_)) if kind in _WORDS]
     wanted = _WORDS[kinds[0]] if kinds else said
     if wanted == "a list" and isinstance(value, str):
@@ -128,6 +132,9 @@ def _of_upstream(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
         yield from _of_command(upstream)
     if upstream.prefix is not None and not _PREFIX.fullmatch(upstream.prefix):
         yield ("prefix",), "is at most 32 of A-Z, a-z, 0-9, _ . -", ""
+    for index, root in enumerate(upstream.roots):
+        if "\0" in root or ("://" in root and not root.startswith("file:///")):
+            yield ("roots", index), "is neither a folder nor a file:// URI", "write /home/me/project"
     if upstream.max_deadline_s < upstream.deadline_s:
         yield ("max_deadline_s",), "is less than `deadline_s`", "progress extends a deadline, it never shortens it"
 
@@ -150,6 +157,8 @@ def _of_url(upstream: UpstreamConfig, url: str) -> Iterator[tuple[Place, str, st
     for key in ("env", "inherit", "cwd"):
         if getattr(upstream, key):
             yield (key,), "belongs to a `command`; this server has a `url`", ""
+    if upstream.processes != 1:
+        yield ("processes",), "belongs to a `command`; this server has a `url`", ""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

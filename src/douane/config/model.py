@@ -95,6 +95,15 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reach: Literal["public", "private", "loopback"] | None = None
     """What the URL's name may resolve to. Unset: public, but what a literal address or `localhost` itself says."""
     reads: Reads = Reads()
+    asks: tuple[Literal["elicitation", "sampling", "roots"], ...] | None = None
+    """What it may ask of those who call it and can be asked. Unset: elicitation, which a person sees; a model or a list
+    of folders is nobody's business until the operator says so. Set: what it shows only to clients that can be asked
+    this is listed, too."""
+    roots: tuple[str, ...] = ()
+    """Folders, or `file://` URIs: what it is answered when it asks for roots and no caller can be asked."""
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Of the command, for calls of one caller that may be asked something at the same time. One: they wait for one
+    another, and what the server keeps between calls stays together."""
     prefix: str | None = None
     """Before the names of its tools and prompts. Unset: its own name and `_`, so that two servers never clash."""
     tools: dict[str, NamedOverride] = {}
@@ -161,6 +170,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenth of all: whoever forgets its sessions, or means harm, leaves room for the others."""
     session_idle_s: Seconds = 1800.0
     """Clients of that era rarely end a session."""
+    answer_within_s: Seconds = 300.0
+    """For who is asked something in mid-call: a person reads, thinks and types. Then the call is given up."""
     concurrent_starts: Count = 4
     """Of commands: on a small machine more at once start later, not sooner."""
 

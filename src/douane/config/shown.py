@@ -8,8 +8,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
-from ..protocol.call import Principal
+from ..protocol.call import JSON, Principal
 from ..protocol.methods import Kind
 from ..registry.item import Item
 from ..registry.naming import Naming, Override
@@ -24,6 +25,7 @@ __all__ = [
     "of_names",
     "of_servers",
     "prefix_of",
+    "roots_of",
     "selection_of",
     "unmatched",
     "welcome_of",
@@ -55,6 +57,14 @@ def naming_of(name: str, upstream: UpstreamConfig) -> Naming:
         for section, of_kind in _overrides(upstream).items()
     }
     return Naming(name, prefix_of(name, upstream), overrides)
+
+
+def roots_of(roots: Sequence[str], here: Path) -> tuple[JSON, ...]:
+    """Folders and `file://` URIs as the protocol's roots."""
+    uris = (
+        root if root.startswith("file://") else (here / Path(root).expanduser()).resolve().as_uri() for root in roots
+    )
+    return tuple({"uri": uri} for uri in uris)
 
 
 def selection_of(server: ServerConfig) -> Selection:

@@ -18,7 +18,7 @@ from ..registry.catalog import Lists
 from ..sdk.client_sessions import Sessions
 from ..sdk.held import Admit, Turned
 from ..sdk.http_door import HttpDoor
-from ..sdk.listener import About, Listener
+from ..sdk.listener import ANSWER_WITHIN_S, About, Listener
 from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Request
 from ..wire.rpc import Limits
@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Of each endpoint."""
     max_sessions_per_principal: int = 1_000
     session_idle_s: float = 1800.0
+    answer_within_s: float = ANSWER_WITHIN_S
+    """For who is asked something in mid-call."""
     sse: bool = True
     """Serve HTTP+SSE, the transport of 2024-11-05, too."""
     limits: Limits = Limits()
@@ -82,6 +84,7 @@ class Front:
             settled,
             seal=seal,
             place=below.decode(),
+            answer_within_s=settings.answer_within_s,
             on_refused=on_refused,
             subscribing=Chain(shown.interceptors, listening, observers=observers).run,
         )

@@ -11,19 +11,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
-from ..protocol.outcome import Complete, Failed, Outcome, Refused
-from ..protocol.tasks import EXTENSION
+from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
+from ..protocol.tasks import EXTENSION, without
+from ..protocol.versions import Era
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
 from ..sdk.connect import CannotConnect
+from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session, Welcome
+from ..sdk.task_session import runs_as_task
 from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
-from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
+from ..wire.codes import INVALID_PARAMS, MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
 from .crawl import crawl
+from .interactive import Asking, Interactive, judged, judged_task
+from .leases import NoneFree
 from .watched import UPDATED, Watched
 
 __all__ = ["State", "Times", "Upstream"]
@@ -56,6 +62,9 @@ class Times(msgspec.Struct, frozen=True):
     """A session that lived this long was a good one: the next start is not a repetition."""
 
 
+_ASKING = Asking()
+
+
 def _nobody(items: Sequence[Item]) -> None:
     return
 
@@ -64,13 +73,23 @@ def _to_nobody(upstream: str, uri: str) -> None:
     return
 
 
+def _ignore_note(method: str, params: JSON) -> None:
+    return
+
+
+def _digests(items: Sequence[Item]) -> dict[str, dict[str | None, str]]:
+    return {
+        method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
+    }
+
+
 class Upstream:
     """A `Handler` for the calls of one upstream."""
 
     def __init__(
         self,
         name: str,
-        open_session: Callable[[Noted], Awaitable[Session]],
+        open_session: Callable[[Noted, Respondent], Awaitable[Session]],
         *,
         catalog: Catalog,
         naming: Naming,
@@ -78,6 +97,7 @@ class Upstream:
         times: Times,
         stops_when_idle: bool,
         listed: Callable[[Sequence[Item]], None] = _nobody,
+        asking: Asking = _ASKING,
     ) -> None:
         """`listed` is told all it offers whenever it was asked, before anybody sees it."""
         self.name, self.times = name, times
@@ -91,6 +111,8 @@ class Upstream:
         self.updated: Callable[[str, str], None] = _to_nobody
         """Told of each watched resource that changed: our name, and its URI here."""
         self._stops_when_idle = stops_when_idle
+        self._asking = asking
+        self._interactive = Interactive(name, self._open_leased, asking, idle_s=times.idle_stop_s)
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stale = asyncio.Event()
@@ -98,6 +120,8 @@ class Upstream:
         self._session: Session | None = None
         self._digests: dict[str, dict[str | None, str]] = {method: {} for method in _KIND_OF}
         """Method → name → what was listed."""
+        self._only_asking: dict[str, dict[str | None, str]] = {}
+        """The same of what it lists only to clients that can be asked something."""
         self._retry_at_s = 0.0
         self._last_used_s = self._loop.time()
         self._listed_s = 0.0
@@ -118,6 +142,7 @@ class Upstream:
         if self._owner is not None:
             self._owner.cancel()
             await asyncio.wait({self._owner})
+        await self._interactive.aclose()
         self.state, self.reason = "closed", "the gateway is stopping"
         self._settle()
 
@@ -127,7 +152,18 @@ class Upstream:
             session = self._session or await self._await_session(call)
             if isinstance(session, Failed):
                 return session
+            if call.capabilities or call.state is not None:
+                # What the caller can be asked is offered as far as the operator says.
+                call = self._asking.offering(call)
+                if call.method == "tasks/get":
+                    return judged_task(call, await session(call, emit))
+                if session.welcome.era is Era.HANDSHAKE and not runs_as_task(session, call):
+                    call = replace(call, capabilities=without(call.capabilities))
+                    if call.capabilities or call.state is not None:
+                        return self._outdated(call) or await self._interactive(call, emit)
             outcome = self._outdated(call) or await session(call, emit)
+            if type(outcome) is InputRequired:
+                return judged(outcome)
             if not isinstance(outcome, Failed) or outcome.sent != "no":
                 return outcome
             # What was surely not sent may be sent once more; anything else never.
@@ -153,7 +189,14 @@ class Upstream:
         listed = self._digests.get(call.method)
         if listed is None or listed.get(call.name) == call.digest:
             return None
+        if self._only_asking.get(call.method, {}).get(call.name) == call.digest:
+            return None if call.capabilities else self._cannot_ask(call)
         return Refused(INVALID_PARAMS, f"gateway: {call.target} has changed since it was listed; list again")
+
+    def _cannot_ask(self, call: Call) -> Refused:
+        reason = f"client: {call.target} asks something of its caller, and nothing was declared that it may ask"
+        required = {kind: {} for kind in self._asking.kinds}
+        return Refused(MISSING_CAPABILITY, reason, {"requiredCapabilities": required})
 
     async def _await_session(self, call: Call) -> Session | Failed:
         self._wanted.set()
@@ -210,7 +253,9 @@ class Upstream:
 
     async def _open(self) -> Session:
         async with asyncio.timeout(self.times.start_timeout_s):
-            session = await self._open_session(self._on_note)
+            session = await self._open_session(self._on_note, self._asking.outside)
+        # Those of an earlier life may be of an earlier version.
+        self._interactive.leases.drop_idle()
         try:
             await self._list(session)
         except BaseException:
@@ -232,11 +277,29 @@ class Upstream:
         self._listed_s = self._loop.time()
         deadline_s = self._listed_s + self.times.start_timeout_s
         items = await crawl(session, self.naming, deadline_s)
+        more: list[Item] = []
+        if self._asking.lists and session.welcome.era is Era.HANDSHAKE:
+            known = {(item.kind, item.name) for item in items}
+            more = [item for item in await self._list_asking(deadline_s) if (item.kind, item.name) not in known]
+        self._digests, self._only_asking = _digests(items), _digests(more)
+        items += more
         self._listed(items)
-        self._digests = {
-            method: {item.name: item.digest for item in items if item.kind == kind} for method, kind in _KIND_OF.items()
-        }
         self._catalog.publish(self.name, items, _abilities(session.welcome))
+
+    async def _list_asking(self, deadline_s: float) -> list[Item]:
+        """What it lists to a client that can be asked all that the operator allows. Nothing, where that fails."""
+        try:
+            async with asyncio.timeout_at(deadline_s), self._interactive.unclaimed() as session:
+                return await crawl(session, self.naming, deadline_s)
+        except (CannotConnect, LinkClosed, TimeoutError, NoneFree) as exc:
+            logger.warning("upstream %s cannot be listed as a client sees it that can be asked: %s", self.name, exc)
+            return []
+
+    async def _open_leased(self, respondent: Respondent) -> Session:
+        # Outside of the gate: its owner may hold that, and lists.
+        noted = self._on_leased_note if self._asking.lists else _ignore_note
+        async with asyncio.timeout(self.times.start_timeout_s):
+            return await self._open_session(noted, respondent)
 
     async def _stay(self, session: Session) -> str | None:
         """Until the session ends (the reason) or nobody has used it for long (None)."""
@@ -268,12 +331,8 @@ class Upstream:
 
     def _is_idle(self) -> bool:
         unused_s = self._loop.time() - self._last_used_s
-        return (
-            self._stops_when_idle
-            and not self._calls_open
-            and not len(self.watched)
-            and unused_s >= self.times.idle_stop_s
-        )
+        in_use = self._calls_open or self._interactive.leases.taken or len(self.watched)
+        return self._stops_when_idle and not in_use and unused_s >= self.times.idle_stop_s
 
     async def _rest(self, failures: int, reason: str, shown: str) -> None:
         """Wait before the next attempt. Callers see `shown`; `reason` may quote commands and stderr, and is logged."""
@@ -298,6 +357,11 @@ class Upstream:
     def _settle(self) -> None:
         if not self._settled.done():
             self._settled.set_result(None)
+
+    def _on_leased_note(self, method: str, params: JSON) -> None:
+        # What is watched is told on the session that watches.
+        if method.endswith("/list_changed"):
+            self._stale.set()
 
     def _on_note(self, method: str, params: JSON) -> None:
         if method.endswith("/list_changed"):

@@ -48,8 +48,11 @@ def make(log: AuditLog, *, keep_arguments: bool) -> Gate:
             )
             if trail.endpoint:
                 leaf.endpoint = trail.endpoint
-            params = json.encode(call.params)
-            trail.written = (call.params, params)
+            if call.answers:
+                params = json.encode({**call.params, "inputResponses": call.answers})
+            else:
+                params = json.encode(call.params)
+                trail.written = (call.params, params)
             written = log.take(leaf, params, keep=keep_arguments)
         except AuditError as exc:
             return _unsent(call, exc)

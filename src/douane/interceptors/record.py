@@ -9,17 +9,19 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import cast
 
+from msgspec.structs import replace
+
 from ..audit.entry import Outcome as Leaf
 from ..audit.entry import Status
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..flow.chain import Gate, Stage, Trail
 from ..protocol.call import Call
-from ..protocol.outcome import Complete, Failed, Outcome, Refused
+from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..wire import json
 from ..wire.codes import AUDIT_UNAVAILABLE, CANCELLED
 
-__all__ = ["make", "refusals"]
+__all__ = ["abandoning", "make", "refusals"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,20 @@ def refusals(log: AuditLog) -> Callable[[Call, Refused], None]:
     return refused
 
 
+def abandoning(log: AuditLog, new_id: Callable[[], str]) -> Callable[[Call], None]:
+    """Writes down that nobody answered what a call was asked, and that it was given up for that."""
+
+    def abandoned(call: Call) -> None:
+        leaf = Leaf(call=new_id(), status="cancelled", code=CANCELLED, cause="abandoned", sent="yes")
+        try:
+            _describe(leaf, log, replace(call, id=leaf.call), Trail(call))
+            log.enqueue(leaf)
+        except AuditError as exc:
+            logger.error("call %s was abandoned and cannot be recorded: %s", call.id, exc)
+
+    return abandoned
+
+
 async def _written(written: Awaitable[int], outcome: Outcome, trail: Trail) -> Outcome:
     try:
         await written
@@ -95,6 +111,8 @@ def _leaf(log: AuditLog, trail: Trail, outcome: Outcome) -> Leaf:
     else:
         status, code, sent = _status(outcome)
         leaf = Leaf(call=call.id, status=status, code=code, sent=sent, took_us=took_us, attempts=trail.attempts)
+    if type(outcome) is InputRequired:
+        leaf.cause = "asks"
     if status != "ok":
         leaf.stage = next((s.name for s in reversed(trail.steps) if s.did in ("refused", "broke", "answered")), "")
     if trail.intent < 0:
@@ -128,4 +146,6 @@ def _payload(trail: Trail, outcome: Outcome) -> bytes | None:
         return None
     if type(outcome) is Complete:
         return outcome.encoded or json.encode(outcome.result)
+    if type(outcome) is InputRequired:
+        return json.encode({"inputRequests": outcome.asks})
     return json.encode(trail.call.params) if type(outcome) is Refused else None

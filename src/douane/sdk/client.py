@@ -1,29 +1,35 @@
 """A client of one server: what a program, or the command line, calls tools with.
 
 It waits as long as the deadline says and raises `ServerError` for an error. Cancelling a call cancels it at the server.
+What a server asks in mid-call, in either era, is answered by the callbacks it was given; what it has no callback for, it
+does not declare.
 """
 
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from ..flow.chain import Emit, Trail
+from ..flow.rounds import Unanswered, drive_rounds
 from ..protocol.call import JSON, Call, Event, Principal
-from ..protocol.methods import METHODS, target_of
+from ..protocol.methods import METHODS, Method, target_of
 from ..protocol.outcome import Complete, Deferred, Failed, Outcome, Refused
 from ..protocol.tasks import OFFERED, Task, needs_task, read_task
 from ..protocol.versions import Era
 from ..transports.link import LinkClosed
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
 from .answer import Answer, ServerError, answer_of
+from .callbacks import Elicit, ElicitUrl, Sample, responding
 from .changes import Changes
 from .context import Level
 from .kept import Kept, ttl_ms_of
+from .respondent import NoReply
 from .session import Noted, Session
 from .target import Reaching, Target, open_target
 from .tool_task import ToolTask
@@ -35,6 +41,9 @@ _SELF = Principal("self")
 _NO_ARGUMENTS: Mapping[str, Any] = {}
 _ABANDON_S = 5.0
 """How long the cancellation of a task may take that nobody waits for any more."""
+_OTHER = Method()
+_MAX_S = 600.0
+"""For one call with all its questions: ten minutes is the longest tool seen in use."""
 
 OnProgress = Callable[[float, float | None, str | None], None]
 """Told how far a call is: done, of how much, in words."""
@@ -56,12 +65,21 @@ class Client:
         how: Reaching | None = None,
         on_note: Noted | None = None,
         cache: bool = False,
+        elicit: Elicit | None = None,
+        elicit_url: ElicitUrl | None = None,
+        sample: Sample | None = None,
+        samples_with_tools: bool = False,
+        roots: Sequence[str | Path | Mapping[str, Any]] | None = None,
     ) -> None:
-        """`deadline_s`: for each call that does not say another. `on_note` is told what belongs to no call, such as
-        `notifications/tools/list_changed`. `cache`: lists and resources are not asked for again while the server says
-        that they may be kept, and has not told that they changed.
+        """`deadline_s`: for each call that does not say another; the time that answers take is not in it. `on_note` is
+        told what belongs to no call, such as `notifications/tools/list_changed`. `cache`: lists and resources are not
+        asked for again while the server says that they may be kept, and has not told that they changed. The rest answers
+        what servers ask.
         """
         self.deadline_s = deadline_s
+        self._respondent = responding(
+            elicit=elicit, elicit_url=elicit_url, sample=sample, samples_with_tools=samples_with_tools, roots=roots
+        )
         self._how, self._on_note = how or Reaching(), on_note or _ignore_note
         self._stack = AsyncExitStack()
         self._kept = Kept(time.monotonic) if cache else None
@@ -80,7 +98,7 @@ class Client:
     async def __aenter__(self) -> "Client":
         if self._target is not None:
             try:
-                self.session = await open_target(self._target, self._how, self._hear, self._stack)
+                self.session = await open_target(self._target, self._how, self._hear, self._stack, self._respondent)
             except BaseException:
                 await self.aclose()
                 raise
@@ -176,7 +194,7 @@ class Client:
 
     def task(self, id: str, last: Task | None = None, answer: Answer | None = None) -> ToolTask:
         """The task of that id, started before, perhaps by another client of the same principal."""
-        return ToolTask(id, self._ask_of_tasks, self._reply, last, answer)
+        return ToolTask(id, self._ask_of_tasks, self._reply_to_task, last, answer)
 
     async def read(self, uri: str) -> "list[dict[str, Any]]":
         """What the resource holds: its contents, as the protocol writes them."""
@@ -284,6 +302,7 @@ class Client:
         log_level: str | None = None,
         deadline_s: float | None = None,
     ) -> Call:
+        within_s = self.deadline_s if deadline_s is None else deadline_s
         return Call(
             id="",
             root="",
@@ -294,11 +313,15 @@ class Client:
             name=target_of(method, params),
             wants_progress=wants_progress,
             log_level=log_level,
-            deadline_s=asyncio.get_running_loop().time() + (self.deadline_s if deadline_s is None else deadline_s),
+            capabilities=self._respondent.capabilities if METHODS.get(method, _OTHER).may_ask else _NO_ARGUMENTS,
+            deadline_s=asyncio.get_running_loop().time() + within_s,
         )
 
     async def _run(self, call: Call, on_event: Callable[[Event], None] | None) -> Outcome:
-        return await self.session(call, Emit(on_event or _ignore, Trail(call)))
+        emit = Emit(on_event or _ignore, Trail(call))
+        return await (
+            self._in_rounds(call, emit) if METHODS.get(call.method, _OTHER).may_ask else self.session(call, emit)
+        )
 
     # --- tools that run as tasks ---
 
@@ -334,11 +357,45 @@ class Client:
     async def _ask_of_tasks(self, method: str, params: JSON) -> JSON:
         answers: JSON = params.get("inputResponses", _NO_ARGUMENTS)
         asked = {key: value for key, value in params.items() if key != "inputResponses"}
-        call = replace(self._call(method, asked), capabilities=OFFERED, answers=answers)
+        capabilities = {**self._respondent.capabilities, **OFFERED}
+        call = replace(self._call(method, asked), capabilities=capabilities, answers=answers)
         return _result(await self._run(call, None))
 
+    async def _reply_to_task(self, asks: Mapping[str, JSON]) -> JSON:
+        try:
+            return await self._reply(asks)
+        except Unanswered as exc:
+            raise _refusal(exc.outcome) from None
+
+    async def _in_rounds(self, call: Call, emit: Emit) -> Outcome:
+        """`call`, answering what is asked: each round has the time of a call, all together `_MAX_S`."""
+        now_s = asyncio.get_running_loop().time
+        within_s = (call.deadline_s or now_s()) - now_s()
+        end_s = now_s() + max(_MAX_S, within_s)
+
+        def again(call: Call, emit: Emit) -> Awaitable[Outcome]:
+            return self.session(replace(call, deadline_s=min(now_s() + within_s, end_s)), emit)
+
+        try:
+            async with asyncio.timeout_at(end_s):
+                return await drive_rounds(call, emit, again, self._reply)
+        except TimeoutError:
+            return Failed(DEADLINE_EXCEEDED, f"client: its questions took more than {_MAX_S:g} s", "unknown")
+
     async def _reply(self, asks: Mapping[str, JSON]) -> JSON:
-        raise ServerError(0, "the server asks for input that cannot be given here")
+        replies = [
+            asyncio.ensure_future(self._respondent.reply(question["method"], question.get("params", _NO_ARGUMENTS)))
+            for question in asks.values()
+        ]
+        try:
+            return dict(zip(asks, await asyncio.gather(*replies), strict=True))
+        except NoReply as exc:
+            raise Unanswered(Refused(exc.code, str(exc))) from exc
+        finally:
+            # Where one is refused, nobody is asked the others any more.
+            for one in replies:
+                one.cancel()
+            await asyncio.wait(replies)
 
     async def _all(self, method: str, capability: str) -> "list[dict[str, Any]]":
         if capability not in self.session.welcome.capabilities:
@@ -379,12 +436,15 @@ def _result(outcome: Outcome) -> JSON:
     match outcome:
         case Complete(result):
             return result
-        case Refused(code, reason, data):
-            raise ServerError(code, reason, data)
-        case Failed(code, message, _, data):
-            raise ServerError(code, message, data)
+        case Refused() | Failed():
+            raise _refusal(outcome)
         case _:
             raise ServerError(0, "the server asks for input that cannot be given here")
+
+
+def _refusal(outcome: Refused | Failed) -> ServerError:
+    reason = outcome.reason if isinstance(outcome, Refused) else outcome.message
+    return ServerError(outcome.code, reason, outcome.data)
 
 
 def _ears(on_progress: OnProgress | None, on_log: OnLog | None) -> Callable[[Event], None] | None:

@@ -9,7 +9,6 @@ Spec: specification/2026-07-28/basic/transports/stdio.mdx:124-139.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ..protocol.call import JSON
 from ..protocol.eras import handshake, stateless
@@ -17,14 +16,15 @@ from ..protocol.negotiate import judge_answer
 from ..protocol.versions import MODERN, Era
 from ..transports.link import Link, LinkClosed
 from ..wire import rpc
+from ..wire.codes import UNSUPPORTED_VERSION
 from ..wire.json import is_object
+from .respondent import NOBODY, Respondent
 from .session import LineSession, Noted, Welcome
 
-__all__ = ["CannotConnect", "open_line", "welcome_of_discover", "welcome_of_initialize"]
+__all__ = ["CannotConnect", "open_line", "refuses_revision", "welcome_of_discover", "welcome_of_initialize"]
 
 logger = logging.getLogger(__name__)
 
-_NO_CAPABILITIES: dict[str, Any] = {}
 Answer = rpc.Response | rpc.Error
 
 
@@ -42,17 +42,21 @@ async def open_line(
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
     probes: bool = True,
+    respondent: Respondent = NOBODY,
 ) -> LineSession:
     """A session over a new link of `open_link`. Raises CannotConnect; then no link is left open.
 
-    Without `probes` the server is known to be of the handshake era.
+    Without `probes` the server is known to be of the handshake era. `respondent` is asked what one of that era asks.
     """
-    envelope = stateless.Envelope(client, _NO_CAPABILITIES)
+    envelope = stateless.Envelope(client, respondent.stateless)
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     for probe in (True, False) if probes else (False,):
-        session = LineSession(await open_link(), noted=noted, max_deadline_s=max_deadline_s, limits=limits)
+        session = LineSession(
+            await open_link(), noted=noted, max_deadline_s=max_deadline_s, limits=limits, respondent=respondent
+        )
+        hello = handshake.initialize_params(client, respondent.capabilities)
         try:
-            welcome = await _greet(session, client, envelope, probe, patience_s, deadline_s)
+            welcome = await _greet(session, hello, envelope, probe, patience_s, deadline_s)
             session.settle(welcome, envelope)
             if welcome.era is Era.HANDSHAKE:
                 session.tell("notifications/initialized", {})
@@ -77,31 +81,41 @@ class _DiedOnProbe(Exception):
 
 
 async def _greet(
-    session: LineSession, client: JSON, envelope: stateless.Envelope, probe: bool, patience_s: float, deadline_s: float
+    session: LineSession,
+    hello_params: JSON,
+    envelope: stateless.Envelope,
+    probe: bool,
+    patience_s: float,
+    deadline_s: float,
 ) -> Welcome:
     if not probe:
-        return welcome_of_initialize(await _initialize(session, client, deadline_s))
+        return welcome_of_initialize(await session.start("initialize", hello_params, deadline_s))
     discover = session.start("server/discover", {"_meta": envelope.base}, deadline_s)
     hello: asyncio.Future[Answer] | None = None
     try:
         done, _ = await asyncio.wait({discover}, timeout=patience_s)
         if not done:
-            hello = _initialize(session, client, deadline_s)
+            hello = session.start("initialize", hello_params, deadline_s)
             done, _ = await asyncio.wait({discover, hello}, return_when=asyncio.FIRST_COMPLETED)
         if discover in done:
             answer = discover.result()
             era = judge_answer(answer)
             if era is Era.STATELESS and isinstance(answer, rpc.Response):
                 return welcome_of_discover(answer.result)
+            if era is Era.STATELESS and refuses_revision(answer):
+                # It names the one it was asked in: once more, then.
+                answer = await session.start("server/discover", {"_meta": envelope.base}, deadline_s)
+                if isinstance(answer, rpc.Response):
+                    return welcome_of_discover(answer.result)
             if era is None:
                 raise CannotConnect("speaks no revision of the protocol that is spoken here")
-        return welcome_of_initialize(await (hello or _initialize(session, client, deadline_s)))
+        return welcome_of_initialize(await (hello or session.start("initialize", hello_params, deadline_s)))
     except LinkClosed as exc:
         raise _DiedOnProbe(str(exc)) from exc
 
 
-def _initialize(session: LineSession, client: JSON, deadline_s: float) -> "asyncio.Future[Answer]":
-    return session.start("initialize", handshake.initialize_params(client, _NO_CAPABILITIES), deadline_s)
+def refuses_revision(answer: Answer) -> bool:
+    return isinstance(answer, rpc.Error) and answer.code == UNSUPPORTED_VERSION
 
 
 def welcome_of_discover(result: JSON) -> Welcome:

@@ -1,7 +1,7 @@
 """Many servers side by side, each with a client of its own. One that is down costs nothing but its own tools."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .client import Answer, Client
@@ -11,6 +11,10 @@ from .target import Reaching, Target
 __all__ = ["Host"]
 
 _NO_ARGUMENTS: Mapping[str, Any] = {}
+
+
+def _no_answers(name: str) -> Mapping[str, Any]:
+    return _NO_ARGUMENTS
 
 
 class Host:
@@ -25,8 +29,13 @@ class Host:
         *,
         how: Mapping[str, Reaching] | None = None,
         deadline_s: float = 60.0,
+        answers: Callable[[str], Mapping[str, Any]] = _no_answers,
     ) -> None:
+        """`answers`: for the server of that name, what a `Client` takes to answer its questions with: `elicit`,
+        `elicit_url`, `sample`, `samples_with_tools`, `roots`. A person has to see which server asks.
+        """
         self._servers, self._how, self._deadline_s = dict(servers), how or {}, deadline_s
+        self._answers = answers
         self._open: dict[str, Client] = {}
         self._locks = {name: asyncio.Lock() for name in servers}
         self.down: dict[str, str] = {}
@@ -56,7 +65,8 @@ class Host:
             if client is not None:
                 del self._open[name]
                 await client.aclose()
-            made = Client(self._servers[name], how=self._how.get(name), deadline_s=self._deadline_s)
+            how, answers = self._how.get(name), self._answers(name)
+            made = Client(self._servers[name], how=how, deadline_s=self._deadline_s, **answers)
             try:
                 client = self._open[name] = await made.__aenter__()
             except CannotConnect as exc:

@@ -25,9 +25,11 @@ from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.batch import is_batch, split
-from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
-from .connect import CannotConnect, welcome_of_discover, welcome_of_initialize
+from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
+from .connect import CannotConnect, refuses_revision, welcome_of_discover, welcome_of_initialize
+from .http_resume import CannotResume, is_event_id, resume
 from .http_stream import Garbage, Listening
+from .respondent import NOBODY, Questions, Respondent
 from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
 
 __all__ = ["HttpSession", "NotTaken", "open_http"]
@@ -48,8 +50,14 @@ _SIDE_S = 5.0
 """How long what is said beside the calls may take."""
 _HELD_S = 900.0
 """A listen stream on which nothing came for so long is not believed to be there."""
+_EAR_S = 2.0
+"""How long a session that can be asked something waits for the stream on which that may come."""
 _MAX_SIDE = 64
 """Of these at once. A server can cause them, by asking."""
+
+
+_CUT_OFF = Response(0, {}, b"")
+"""In place of one whose stream was lost, and is taken up again."""
 
 
 class _Broken(Exception):
@@ -70,9 +78,21 @@ async def open_http(
     start_timeout_s: float = 30.0,
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
+    respondent: Respondent = NOBODY,
 ) -> "HttpSession":
-    """A session with the server at `url`. Raises CannotConnect, of which NotTaken is one."""
-    session = HttpSession(http, url, headers=headers, noted=noted, max_deadline_s=max_deadline_s, limits=limits)
+    """A session with the server at `url`. Raises CannotConnect, of which NotTaken is one.
+
+    `respondent` is asked what a server of the handshake era asks.
+    """
+    session = HttpSession(
+        http,
+        url,
+        headers=headers,
+        noted=noted,
+        max_deadline_s=max_deadline_s,
+        limits=limits,
+        respondent=respondent,
+    )
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     try:
         await session.greet(client, deadline_s)
@@ -95,6 +115,7 @@ class HttpSession:
         noted: Noted,
         max_deadline_s: float,
         limits: rpc.Limits,
+        respondent: Respondent = NOBODY,
     ) -> None:
         self._http, self._noted, self._max_deadline_s, self._limits = http, noted, max_deadline_s, limits
         self._origin, self._target = Origin.parse(url)
@@ -112,22 +133,19 @@ class HttpSession:
         self.missed = nothing_missed
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
+        self._declared, self._stateless = respondent.capabilities, respondent.stateless
+        self._questions = Questions(respondent, self._tell_beside, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
     async def greet(self, client: JSON, deadline_s: float) -> None:
         """Find the era and, where there is one, shake hands."""
-        self._envelope = stateless.Envelope(client, _NO_CAPABILITIES)
-        discover = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
-        headers = (*self._own, *stateless.http_headers("server/discover", {}))
-        response = await self._post(headers, discover, deadline_s)
-        # Whatever stands in it, a refusal of credentials says nothing of eras.
-        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
-        if answer is None:
-            _refuse_unless_evidence(response)
-            era = Era.HANDSHAKE
-        else:
-            era = judge_answer(answer)
+        self._envelope = stateless.Envelope(client, self._stateless)
+        answer = await self._discover(deadline_s)
+        era = Era.HANDSHAKE if answer is None else judge_answer(answer)
+        if era is Era.STATELESS and answer is not None and refuses_revision(answer):
+            # It names the one it was asked in: once more, then.
+            answer = await self._discover(deadline_s)
         if era is Era.STATELESS and isinstance(answer, rpc.Response):
             self.welcome, self._modern = welcome_of_discover(answer.result), True
         elif era is Era.HANDSHAKE:
@@ -135,8 +153,19 @@ class HttpSession:
         else:
             raise CannotConnect("speaks no revision of the protocol that is spoken here")
 
+    async def _discover(self, deadline_s: float) -> Answer | None:
+        """None: no answer, and that it gives none says that it is of the handshake era. Raises CannotConnect."""
+        frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
+        headers = (*self._own, *stateless.http_headers("server/discover", {}))
+        response = await self._post(headers, frame, deadline_s)
+        # Whatever stands in it, a refusal of credentials says nothing of eras.
+        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
+        if answer is None:
+            _refuse_unless_evidence(response)
+        return answer
+
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
-        params = handshake.initialize_params(client, _NO_CAPABILITIES)
+        params = handshake.initialize_params(client, self._declared)
         frame = rpc.write_request(next(self._ids), "initialize", params)
         heard = _Heard(self)
         response = await self._post(self._own, frame, deadline_s, heard)
@@ -150,7 +179,11 @@ class HttpSession:
         self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
         self._block = encode_headers(self._own)
         await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
-        self._ear = self._loop.create_task(self._listen())
+        listening = self._listening()
+        self._ear = self._loop.create_task(self._listen(listening))
+        if self._declared:
+            # Much of what is asked comes there (of mcp 1.x, every `roots/list`), and is lost while nobody listens.
+            await asyncio.wait({listening.answered}, timeout=_EAR_S)
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         if call.log_level is not None:
@@ -161,17 +194,28 @@ class HttpSession:
         if modern:
             written = emit.trail.written
             encoded = written[1] if written is not None and written[0] is call.params else None
-            frame, head = stateless.write_call(id_, call, self._envelope, encoded), self._head(call)
+            envelope = self._envelope.offering(call.capabilities) if call.capabilities else self._envelope
+            frame, head = stateless.write_call(id_, call, envelope, encoded), self._head(call)
         else:
+            unfit = handshake.retry_fault(call) if call.state is not None else None
+            if unfit is not None:
+                return unfit
             frame, head = handshake.write_call(id_, call, self.welcome.revision), self._block
         exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
         if not modern:
             self._open[id_] = exchange
         try:
-            response = await self._http.request(
-                "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
-            )
+            try:
+                response = await self._http.request(
+                    "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
+                )
+            except HttpError as exc:
+                if modern or type(exc) is HttpTimeout or exchange.stream is None or not exchange.stream.last_id:
+                    raise
+                response = _CUT_OFF
             stream = exchange.stream
+            if stream is not None and stream.last_id and stream.answer is None and not modern:
+                await resume(self._http, (self._origin, self._target), self._own, stream, exchange)
             if stream is None and response.status == 200:
                 answer = rpc.read(response.body, self._limits)
                 if type(answer) is not rpc.Response:
@@ -190,14 +234,16 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
         except LinkClosed as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
-        except _Broken as exc:
+        except (_Broken, CannotResume) as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
         except rpc.FrameError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
         finally:
             if not modern:
                 del self._open[id_]
-        return stateless.read_outcome(answer, call, _NO_CAPABILITIES) if modern else handshake.read_outcome(answer)
+        if type(answer) is rpc.Error and answer.code == UNSUPPORTED_VERSION:
+            self._end("the server does not speak this revision any more")
+        return stateless.read_outcome(answer, call) if modern else handshake.read_outcome(answer, self._declared)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
         id_ = next(self._ids)
@@ -234,6 +280,7 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """End the session at the server, if it has one, and wait for what is on its way."""
+        await self._questions.aclose()
         if self._ear is not None:
             self._ear.cancel()
             await asyncio.wait({self._ear})
@@ -272,7 +319,7 @@ class HttpSession:
     def _answer(self, response: Response) -> Answer:
         """The JSON-RPC answer in a response. Raises _Broken, or LinkClosed when the session is gone."""
         answer = self._maybe_answer(response)
-        if response.status == 404 and self._has_id:
+        if self._has_id and (response.status == 404 or _is_forgotten(response.status, answer)):
             self._end("the server has forgotten the session")
             raise LinkClosed("the server has forgotten the session")
         if answer is None:
@@ -306,19 +353,29 @@ class HttpSession:
             raise _Broken(f"broke the protocol in a batch: {fault}") from None
 
     def asked(self, request: rpc.Request) -> None:
-        """The server asks something. No capability of ours was declared, so there is nothing but `ping`."""
-        if request.method == "ping":
-            frame = rpc.write_result(request.id, b"{}")
-        else:
-            frame = rpc.write_error(request.id, METHOD_NOT_FOUND, "client: no such capability was declared")
+        """The server asks something."""
+        at_once = self._questions.ask(request)
+        if at_once is not None:
+            self._tell_beside(at_once)
+
+    def _tell_beside(self, frame: bytes) -> None:
         if len(self._side) < _MAX_SIDE:
             self._beside(self._tell(frame))
+
+    def _turned(self) -> None:
+        # What is asked on the stream that belongs to no call may be of any: none runs out of time while it is open.
+        now_s = self._loop.time()
+        for exchange in self._open.values():
+            hard_s = exchange.began_s + self._max_deadline_s
+            exchange.at = hard_s if self._questions else min(now_s + exchange.allowance_s, hard_s)
 
     def later(self, began_s: float, allowance_s: float) -> float:
         """The deadline of a call that has just made progress."""
         return min(self._loop.time() + allowance_s, began_s + self._max_deadline_s)
 
     def note(self, note: rpc.Notification) -> None:
+        if note.method == "notifications/cancelled" and self._questions.withdraw(note.params.get("requestId")):
+            return
         self._noted(note.method, note.params)
 
     # --- beside the calls ---
@@ -357,7 +414,7 @@ class HttpSession:
         with suppress(LinkClosed, TimeoutError):
             await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
 
-    async def _listen(self) -> None:
+    def _listening(self) -> Listening:
         where, heard = (self._origin, self._target), _Heard(self, self._on_stream_note)
 
         def hear(data: bytes) -> None:
@@ -366,7 +423,9 @@ class HttpSession:
             except _Broken as exc:
                 raise Garbage(str(exc)) from None
 
-        listening = Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+        return Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+
+    async def _listen(self, listening: Listening) -> None:
         status = await listening.held()
         logger.info("an upstream offers no stream of its own (%d)", status)
         if self._has_id and (status == 404 or listening.opened):
@@ -417,13 +476,23 @@ class HttpSession:
 class _Heard:
     """What the event stream of one exchange says. `on_note`: told the notifications, instead of the session."""
 
-    __slots__ = ("_on_note", "_session", "answer")
+    __slots__ = ("_on_note", "_session", "answer", "last_id", "retry_s")
 
     def __init__(self, session: HttpSession, on_note: Callable[[rpc.Notification], None] | None = None) -> None:
         self._session, self._on_note = session, on_note or session.note
         self.answer: Answer | None = None
+        self.last_id = ""
+        """Of its events; empty: the stream cannot be resumed."""
+        self.retry_s = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self.answer is not None
 
     def on_event(self, event: sse.Event) -> None:
+        self.last_id = event.id if is_event_id(event.id) else ""
+        if event.retry_ms is not None:
+            self.retry_s = event.retry_ms / 1000
         if event.data:
             self.take(event.data)
 
@@ -465,6 +534,12 @@ class _Exchange(Deadline):
             emit_note(self.call, self.emit, note.params)
         else:
             self.session.note(note)
+
+
+def _is_forgotten(status: int, answer: Answer | None) -> bool:
+    """Some servers say so with 400 and a message, and have run nothing (server-everything: "No valid session ID")."""
+    told = answer.message.lower() if isinstance(answer, rpc.Error) and answer.code == -32000 else ""
+    return status == 400 and "session" in told
 
 
 def _refuse_unless_evidence(response: Response) -> None:

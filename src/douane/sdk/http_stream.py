@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..transports.http_client import HttpClient, HttpError, Origin, Response
 from ..wire import sse
+from .http_resume import is_event_id
 
 __all__ = ["Garbage", "Listening"]
 
@@ -25,8 +26,6 @@ _HELD_S = 900.0
 """Then it is asked for anew: a connection that died without a word is not believed for longer."""
 _LATER = frozenset((408, 409, 425, 429))
 """Not now. 409: the server has not noticed yet that the stream before is gone."""
-_MAX_ID = 1024
-"""It goes into a header; without it, the opening of the next stream counts as a change."""
 _OF_A_POST = (b"content-type", b"accept")
 
 
@@ -58,6 +57,8 @@ class Listening:
         self._loop = asyncio.get_running_loop()
         self.opened = False
         """Whether there ever was one."""
+        self.answered: asyncio.Future[None] = self._loop.create_future()
+        """Resolved when the server has said for the first time whether it has one."""
         self._last_id = ""
         self._pause_s = 0.0
         """The least pause that the server asks for."""
@@ -95,6 +96,8 @@ class Listening:
         return max(growing_s, min(self._pause_s, _LONGEST_PAUSE_S))
 
     def _on_headers(self, status: int, headers: Mapping[bytes, bytes]) -> None:
+        if not self.answered.done():
+            self.answered.set_result(None)
         if _is_stream(status, headers):
             self.opened = True
             # Without ids nothing is told again that was told while nobody listened.
@@ -102,8 +105,8 @@ class Listening:
                 self._missed()
 
     def _on_event(self, event: sse.Event) -> None:
-        fits = event.id.isascii() and event.id.isprintable() and len(event.id) <= _MAX_ID
-        self._last_id = event.id if fits else ""
+        # Without one, the opening of the next stream counts as a change.
+        self._last_id = event.id if is_event_id(event.id) else ""
         if event.retry_ms is not None:
             self._pause_s = event.retry_ms / 1000
         if event.data:

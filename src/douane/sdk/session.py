@@ -1,7 +1,8 @@
 """A session with one server over a line (stdio, socket, memory): a `Handler` whose tools live over there.
 
 It speaks the era it was opened with, keeps the deadline of every call, tells the server when nobody waits any more,
-and fails every open call the moment the line ends. It declares no capability of ours, so a server has nothing to ask.
+and fails every open call the moment the line ends. What a server asks is put to the respondent it was opened with
+(handshake era), or is how the call ends (stateless era): there a call's capabilities are what is declared for it.
 """
 
 import asyncio
@@ -24,8 +25,9 @@ from ..protocol.versions import BATCHING, Era
 from ..transports.link import Link, LinkClosed
 from ..wire import rpc
 from ..wire.batch import write_batch
-from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
+from ..wire.codes import DEADLINE_EXCEEDED, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
+from .respondent import NOBODY, Questions, Respondent
 
 __all__ = ["LEVELS", "LineSession", "Noted", "Session", "Welcome", "emit_note", "nothing_missed", "subscription_of"]
 
@@ -106,7 +108,9 @@ class _Waiter:
 class LineSession:
     """Calls over one `Link`. Made by `sdk.connect`, which has settled the era."""
 
-    def __init__(self, link: Link, *, noted: Noted, max_deadline_s: float, limits: rpc.Limits) -> None:
+    def __init__(
+        self, link: Link, *, noted: Noted, max_deadline_s: float, limits: rpc.Limits, respondent: Respondent = NOBODY
+    ) -> None:
         self._link, self._noted, self._max_deadline_s = link, noted, max_deadline_s
         self._loop = asyncio.get_running_loop()
         self._peer: Peer[_Waiter] = Peer(limits)
@@ -119,6 +123,8 @@ class LineSession:
         self._hearing: dict[int, Noted] = {}
         """Who is told what comes on each open listen stream."""
         self.missed = nothing_missed
+        self._declared = respondent.capabilities
+        self._questions = Questions(respondent, self._reply, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
         link.start(self._on_frame, self._on_close)
@@ -143,6 +149,10 @@ class LineSession:
         waiter = _Waiter(self._loop.create_future(), call.deadline_s or now, now + self._max_deadline_s)
         waiter.allowance_s = waiter.deadline_s - now
         waiter.call, waiter.emit = call, emit
+        if call.state is not None and self.welcome.era is Era.HANDSHAKE:
+            unfit = handshake.retry_fault(call)
+            if unfit is not None:
+                return unfit
         try:
             self._raise_level(call)
             self._send(waiter, lambda id_: self._written(id_, call))
@@ -160,9 +170,11 @@ class LineSession:
         except LinkClosed as exc:
             logger.info("call %s was open when the line ended: %s", call.id, exc)
             return Failed(UPSTREAM_UNAVAILABLE, "upstream: ended before it answered; it may have run", "unknown")
-        if self.welcome.era is Era.STATELESS and self._envelope is not None:
-            return stateless.read_outcome(answer, call, self._envelope.declared)
-        return handshake.read_outcome(answer)
+        if type(answer) is rpc.Error and answer.code == UNSUPPORTED_VERSION:
+            self._end("the server does not speak this revision any more")
+        if self.welcome.era is Era.STATELESS:
+            return stateless.read_outcome(answer, call)
+        return handshake.read_outcome(answer, self._declared)
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
         waiter = self._start(method, params, deadline_s)
@@ -196,6 +208,7 @@ class LineSession:
             return
 
     async def aclose(self) -> None:
+        await self._questions.aclose()
         await self._link.aclose()
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -216,7 +229,7 @@ class LineSession:
     def _written(self, id_: int, call: Call) -> bytes:
         if self.welcome.era is Era.STATELESS:
             assert self._envelope is not None
-            return stateless.write_call(id_, call, self._envelope)
+            return stateless.write_call(id_, call, self._envelope.offering(call.capabilities))
         return handshake.write_call(id_, call, self.welcome.revision)
 
     def _send_unbounded(self, waiter: _Waiter, write: Callable[[int], bytes]) -> None:
@@ -295,6 +308,8 @@ class LineSession:
             if waiter is not None and waiter.call is not None and waiter.emit is not None:
                 emit_note(waiter.call, waiter.emit, note.params)
                 return
+        elif note.method == "notifications/cancelled" and self._questions.withdraw(note.params.get("requestId")):
+            return
         subscription = subscription_of(note.params)
         if subscription is None:
             self._noted(note.method, note.params)
@@ -302,10 +317,16 @@ class LineSession:
             hear(note.method, note.params)
 
     def _on_request(self, request: rpc.Request) -> None:
-        if request.method == "ping":
-            self._reply(rpc.write_result(request.id, b"{}"))
-            return
-        self._reply(rpc.write_error(request.id, METHOD_NOT_FOUND, "client: no such capability was declared"))
+        at_once = self._questions.ask(request)
+        if at_once is not None:
+            self._reply(at_once)
+
+    def _turned(self) -> None:
+        # On a line nothing says which call a question belongs to: none of them runs out of time while it is open.
+        now = self._loop.time()
+        for waiter in self._open.values():
+            if waiter.call is not None:
+                waiter.deadline_s = waiter.hard_s if self._questions else min(now + waiter.allowance_s, waiter.hard_s)
 
     def _on_stray(self, stray: Stray) -> None:
         if self._peer.strays in (1, 10, 100) or self._peer.strays % 1000 == 0:
@@ -327,6 +348,7 @@ class LineSession:
     def _on_close(self, reason: str) -> None:
         # First `ended`: whoever is woken by the loss of a call finds the session gone already.
         self._end(reason)
+        self._questions.drop_all()
         self._open.clear()
         for waiter in self._peer.drop_all():
             if not waiter.answer.done():

@@ -15,6 +15,7 @@ from ..transports.http_client import HttpClient, Origin
 from ..transports.link import Link
 from ..transports.memory import pair
 from .connect import CannotConnect, open_line
+from .respondent import NOBODY, Respondent
 from .session import Noted, Session
 from .task_session import with_tasks
 from .url import open_url
@@ -57,19 +58,21 @@ class Reaching(msgspec.Struct, frozen=True, kw_only=True):
     """Told each line a command says on standard error. Without: it is shown on ours."""
 
 
-async def open_target(target: Target, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+async def open_target(
+    target: Target, how: Reaching, noted: Noted, stack: AsyncExitStack, respondent: Respondent = NOBODY
+) -> Session:
     """A session whose end `stack` brings, with all it stands on. Raises CannotConnect; then nothing is left open."""
     if isinstance(target, str) and target.startswith(("http://", "https://")):
-        session = await _by_url(target, how, noted, stack)
+        session = await _by_url(target, how, noted, stack, respondent)
     elif isinstance(target, InProcess):
-        session = await _in_process(target, how, noted, stack)
+        session = await _in_process(target, how, noted, stack, respondent)
     else:
-        session = await _by_command(target, how, noted)
+        session = await _by_command(target, how, noted, respondent)
     stack.push_async_callback(session.aclose)
     return with_tasks(session)
 
 
-async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack, respondent: Respondent) -> Session:
     try:
         origin, _ = Origin.parse(url)
         reach = reach_of(origin.host) if how.reach is None else Reach[how.reach.upper()]
@@ -78,10 +81,20 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack) 
     http = HttpClient(reach=reach)
     stack.push_async_callback(http.aclose)
     headers = [(name.encode(), value.encode()) for name, value in how.headers.items()]
-    return await open_url(http, url, headers=headers, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+    return await open_url(
+        http,
+        url,
+        headers=headers,
+        client=_CLIENT,
+        noted=noted,
+        start_timeout_s=how.start_timeout_s,
+        respondent=respondent,
+    )
 
 
-async def _in_process(server: InProcess, how: Reaching, noted: Noted, stack: AsyncExitStack) -> Session:
+async def _in_process(
+    server: InProcess, how: Reaching, noted: Noted, stack: AsyncExitStack, respondent: Respondent
+) -> Session:
     await stack.enter_async_context(server.ready())
 
     async def link() -> Link:
@@ -89,10 +102,12 @@ async def _in_process(server: InProcess, how: Reaching, noted: Noted, stack: Asy
         stack.push_async_callback(server.serve(theirs).aclose)
         return ours
 
-    return await open_line(link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+    return await open_line(
+        link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s, respondent=respondent
+    )
 
 
-async def _by_command(words: str | Sequence[str], how: Reaching, noted: Noted) -> Session:
+async def _by_command(words: str | Sequence[str], how: Reaching, noted: Noted, respondent: Respondent) -> Session:
     argv = tuple(shlex.split(words) if isinstance(words, str) else words)
     if not argv:
         raise CannotConnect("the command is empty")
@@ -104,7 +119,9 @@ async def _by_command(words: str | Sequence[str], how: Reaching, noted: Noted) -
         except SpawnFailed as exc:
             raise CannotConnect(str(exc)) from exc
 
-    return await open_line(link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s)
+    return await open_line(
+        link, client=_CLIENT, noted=noted, start_timeout_s=how.start_timeout_s, respondent=respondent
+    )
 
 
 def _show(line: str) -> None:

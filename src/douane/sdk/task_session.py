@@ -22,7 +22,7 @@ from ..wire import json, rpc
 from ..wire.codes import DEADLINE_EXCEEDED, INVALID_PARAMS, UPSTREAM_UNAVAILABLE
 from .session import Noted, Session, nothing_missed
 
-__all__ = ["TaskSession", "with_tasks"]
+__all__ = ["TaskSession", "runs_as_task", "with_tasks"]
 
 _NOTHING: dict[str, Any] = {}
 _POLL_S, _LEAST_POLL_S, _LONGEST_POLL_S = 1.0, 0.05, 5.0
@@ -35,6 +35,11 @@ def with_tasks(session: Session) -> Session:
     """`session`, for calls that speak of tasks as the extension does, whatever the server speaks."""
     welcome = session.welcome
     return TaskSession(session) if welcome.era is Era.HANDSHAKE and "tasks" in welcome.abilities else session
+
+
+def runs_as_task(session: Session, call: Call) -> bool:
+    """Whether `call` is about a task of this very session."""
+    return isinstance(session, TaskSession) and session.runs_as_task(call)
 
 
 class TaskSession:
@@ -68,6 +73,10 @@ class TaskSession:
                 return Complete(_NOTHING) if isinstance(got, Complete) else got
             case _:
                 return await self._session(call, emit)
+
+    def runs_as_task(self, call: Call) -> bool:
+        level = self._levels.get(call.name or "") if call.method == "tools/call" else None
+        return call.method.startswith("tasks/") or (level is not None and accepts(call.capabilities))
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> rpc.Response | rpc.Error:
         answer = await self._session.ask(method, params, deadline_s)

@@ -14,6 +14,7 @@ from ..transports.link import Link
 from ..wire import rpc
 from .connect import CannotConnect, open_line
 from .http_session import Header, NotTaken, open_http
+from .respondent import NOBODY, Respondent
 from .session import Noted, Session
 
 __all__ = ["open_url"]
@@ -29,6 +30,7 @@ async def open_url(
     start_timeout_s: float = 30.0,
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
+    respondent: Respondent = NOBODY,
 ) -> Session:
     """Raises CannotConnect; then nothing is left open."""
     loop = asyncio.get_running_loop()
@@ -43,6 +45,7 @@ async def open_url(
             start_timeout_s=start_timeout_s,
             max_deadline_s=max_deadline_s,
             limits=limits,
+            respondent=respondent,
         )
     except NotTaken as exc:
         posted = exc
@@ -61,4 +64,5 @@ async def open_url(
         max_deadline_s=max_deadline_s,
         limits=limits,
         probes=False,
+        respondent=respondent,
     )

@@ -12,6 +12,8 @@ INTERNAL_ERROR = -32603
 
 RESOURCE_NOT_FOUND = -32002
 """Handshake era only. Accepted from a peer, never sent on a 2026-07-28 exchange."""
+URL_ELICITATION_REQUIRED = -32042
+"""2025-11-25 only. Accepted from a peer, never sent on a 2026-07-28 exchange."""
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022

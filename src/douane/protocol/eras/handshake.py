@@ -6,9 +6,19 @@ Spec: specification/2025-11-25/basic/lifecycle.mdx, basic/utilities/*.mdx.
 from typing import Any, cast
 
 from ...wire import json, rpc
-from ...wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, RESOURCE_NOT_FOUND
+from ...wire.codes import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_CAPABILITY,
+    RESOURCE_NOT_FOUND,
+    UNSUPPORTED_VERSION,
+    UPSTREAM_UNAVAILABLE,
+    URL_ELICITATION_REQUIRED,
+)
 from ..call import JSON, Call, Principal
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
+from ..questions import ELICIT, undeclared
 from ..tasks import needs_task
 from ..versions import HANDSHAKE, LATEST_HANDSHAKE, Era, settle
 from .differences import strip, strip_result
@@ -20,10 +30,12 @@ __all__ = [
     "Hello",
     "initialize_params",
     "initialize_result",
+    "plain_question",
     "read_call",
     "read_hello",
     "read_outcome",
     "read_welcome",
+    "retry_fault",
     "write_call",
     "write_outcome",
 ]
@@ -148,11 +160,57 @@ def write_call(id: rpc.Id, call: Call, revision: str) -> bytes:
     return rpc.write_request(id, call.method, strip(call.method, params, revision))
 
 
-def read_outcome(answer: rpc.Response | rpc.Error) -> Outcome:
-    """What a server's answer means, in the inner tongue."""
+def read_outcome(answer: rpc.Response | rpc.Error, declared: JSON) -> Outcome:
+    """What a server's answer means, in the inner tongue. `declared`: what the session offered it."""
     if type(answer) is rpc.Error:
-        return Failed(*peer_error(answer), sent="yes", data=answer.data)
+        if answer.code == URL_ELICITATION_REQUIRED:
+            return _visits(answer.data, declared)
+        sent = "no" if answer.code == UNSUPPORTED_VERSION else "yes"
+        return Failed(*peer_error(answer), sent=sent, data=answer.data)
     assert type(answer) is rpc.Response
     if answer.result.keys().isdisjoint(_NEWER):
         return Complete(answer.result, answer.encoded)
     return Complete({key: value for key, value in answer.result.items() if key not in _NEWER})
+
+
+_VISITED = "visited"
+"""The state of a call that is to be made again after somebody has been to a page. It needs no secret: who makes it up
+has only made the call."""
+
+
+def _visits(data: object, declared: JSON) -> InputRequired | Failed:
+    """URL elicitations that a call needs before it can run (2025-11-25/client/elicitation.mdx, error -32042)."""
+    missing = undeclared([{"method": ELICIT, "params": {"mode": "url"}}], declared)
+    if missing is not None:
+        said = "upstream: somebody has to visit a page first, and no client that can show one asked"
+        return Failed(MISSING_CAPABILITY, said, "yes", {"requiredCapabilities": missing})
+    pages: Any = data.get("elicitations") if json.is_object(data) else None
+    if not isinstance(pages, list) or not pages or not all(json.is_object(page) for page in cast("list[Any]", pages)):
+        return Failed(UPSTREAM_UNAVAILABLE, "upstream: wants a page visited, and does not say which", "yes")
+    return InputRequired(
+        {
+            f"page-{at}": {"method": ELICIT, "params": plain_question({**page, "mode": "url"})}
+            for at, page in enumerate(cast("list[dict[str, Any]]", pages), 1)
+        },
+        _VISITED,
+    )
+
+
+def retry_fault(call: Call) -> Refused | None:
+    """Whether a call that has a state must not be made again: somebody has declined, or the state is none of ours."""
+    if call.state != _VISITED:
+        return Refused(INVALID_PARAMS, "client: the requestState is of no call that can go on; start the call again")
+    said = [answer.get("action") for answer in call.answers.values() if json.is_object(answer)]
+    if said and all(action == "accept" for action in said):
+        return None
+    return Refused(INVALID_PARAMS, "client: the page that the call needs was not visited, so it was not made")
+
+
+_OF_A_SESSION = frozenset({"_meta", "task", "elicitationId"})
+
+
+def plain_question(params: JSON) -> JSON:
+    """The params of a server's question without what belongs to its session alone."""
+    if params.keys().isdisjoint(_OF_A_SESSION):
+        return params
+    return {key: value for key, value in params.items() if key not in _OF_A_SESSION}

@@ -18,8 +18,9 @@ from ...wire.codes import (
 from ...wire.headers import HeaderError, decode_value, encode_value
 from ..call import JSON, Call, Event, Principal
 from ..methods import METHODS
+from ..offers import question_fault
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
-from ..tasks import EXTENSION, accepts
+from ..tasks import accepts
 from ..versions import MODERN, STATELESS, Era
 from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, SUBSCRIPTION, VERSION, Body, read_body
 
@@ -40,6 +41,8 @@ __all__ = [
 _NOTHING: dict[str, Any] = {}
 _CACHEABLE = frozenset(name for name, method in METHODS.items() if method.cacheable)
 _COMPLETE = b'"resultType":"complete"'
+_KEPT_ENVELOPES = 64
+"""Clients declare few sets of capabilities; this many from one that means harm."""
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
@@ -183,31 +186,34 @@ def discover_result(capabilities: JSON, server: JSON, instructions: str | None, 
 class Envelope:
     """What every request to one server carries in `_meta`, encoded once."""
 
-    __slots__ = ("base", "declared", "plain")
+    __slots__ = ("_others", "base", "plain")
 
     def __init__(self, client: JSON, capabilities: JSON) -> None:
-        self.declared = capabilities
+        self._others: dict[bytes, Envelope] = {}
         self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
         self.plain = b'"_meta":%b' % json.encode(self.base)
         """The member `_meta` where it is ours alone."""
 
+    def offering(self, capabilities: JSON) -> "Envelope":
+        """The same with other capabilities; itself for none."""
+        if not capabilities:
+            return self
+        key = json.encode(capabilities)
+        other = self._others.get(key)
+        if other is None:
+            if len(self._others) >= _KEPT_ENVELOPES:
+                self._others.clear()
+            other = self._others[key] = Envelope(self.base[CLIENT], capabilities)
+        return other
+
     def is_plain(self, call: Call) -> bool:
         """Whether `_meta` for `call` is ours alone."""
-        return (
-            not call.wants_progress
-            and call.log_level is None
-            and "_meta" not in call.params
-            and "extensions" not in call.capabilities
-        )
+        return not call.wants_progress and call.log_level is None and "_meta" not in call.params
 
     def meta(self, call: Call, token: rpc.Id) -> JSON:
         """`_meta` for `call`: ours, and what the caller sent end to end."""
         rest: object = call.params.get("_meta")
         meta = {**cast("JSON", rest or {}), **self.base}
-        if accepts(call.capabilities):
-            # Of the extensions the one that is carried: a server may answer this call with a task.
-            extensions: JSON = self.declared.get("extensions", _NOTHING)
-            meta[CAPABILITIES] = {**self.declared, "extensions": {**extensions, EXTENSION: {}}}
         if call.wants_progress:
             meta["progressToken"] = token
         if call.log_level is not None:
@@ -240,22 +246,22 @@ def http_headers(method: str, params: JSON) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def read_outcome(answer: rpc.Response | rpc.Error, call: Call, declared: JSON) -> Outcome:
-    """What a server's answer means. `declared`: the capabilities our envelope offered it.
+def read_outcome(answer: rpc.Response | rpc.Error, call: Call) -> Outcome:
+    """What a server's answer means. The capabilities of `call` are what was offered for it.
 
     A result type nobody agreed on is a broken peer (basic/index.mdx:84).
     """
     if isinstance(answer, rpc.Error):
-        return Failed(*peer_error(answer), sent="yes", data=answer.data)
+        # A revision that is refused is refused before anything is run.
+        sent = "no" if answer.code == UNSUPPORTED_VERSION else "yes"
+        return Failed(*peer_error(answer), sent=sent, data=answer.data)
     kind: object = answer.result.get("resultType", "complete")
     if kind == "complete":
         return Complete(answer.result, answer.encoded)
-    if kind == "input_required" and declared and METHODS[call.method].may_ask:
-        return InputRequired(answer.result.get("inputRequests", {}), answer.result.get("requestState"))
+    if kind == "input_required" and METHODS[call.method].may_ask:
+        return _input_required(answer.result, call)
     if kind == "task" and call.method == "tools/call" and accepts(call.capabilities):
         return _deferred(answer.result)
-    if kind == "input_required":
-        return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input that nobody offered to give", "yes")
     return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with an unknown kind of result", "yes")
 
 
@@ -263,6 +269,19 @@ def _deferred(result: JSON) -> Outcome:
     if not isinstance(result.get("taskId"), str):
         return Failed(UPSTREAM_UNAVAILABLE, "upstream: answers with a task that has no id", "yes")
     return Deferred({key: value for key, value in result.items() if key != "resultType"})
+
+
+def _input_required(result: JSON, call: Call) -> InputRequired | Failed:
+    """Spec: basic/patterns/mrtr.mdx: what was not declared must not be asked, and one of the two is there."""
+    asks: object = result.get("inputRequests", _NOTHING)
+    state: object = result.get("requestState")
+    if not json.is_object(asks) or not (state is None or isinstance(state, str)) or not (asks or state):
+        return Failed(UPSTREAM_UNAVAILABLE, "upstream: asks for input in a way that is none", "yes")
+    for question in asks.values():
+        fault = question_fault(question, call.capabilities)
+        if fault is not None:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: asks for input that nobody offered to give: {fault}", "yes")
+    return InputRequired(asks, state)
 
 
 _RECEIVED = {-32002: INVALID_PARAMS}

@@ -1,0 +1,1 @@
+"""Detectors: pure functions that look at what passes and know no chain."""

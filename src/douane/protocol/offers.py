@@ -1,0 +1,48 @@
+"""What is offered to a server to ask: of a caller's capabilities, what may be passed on; and whether it kept to that.
+
+Spec: specification/2026-07-28/client/*.mdx (capabilities); nobody is offered what was not declared.
+"""
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+from ..wire.json import is_object
+from .call import JSON
+from .questions import said_missing, undeclared
+from .tasks import EXTENSION, accepts
+
+__all__ = ["ASKABLE", "Askable", "offered", "question_fault"]
+
+Askable = Literal["elicitation", "sampling", "roots"]
+ASKABLE: tuple[Askable, ...] = ("elicitation", "sampling", "roots")
+"""The capabilities of a client that let a server ask."""
+
+_PARTS: dict[Askable, tuple[str, ...]] = {
+    "elicitation": ("form", "url"),
+    "sampling": ("context", "tools"),
+    "roots": (),
+}
+
+
+def offered(capabilities: JSON, kinds: Collection[str]) -> JSON:
+    """Of a caller's capabilities, those that let a server ask and are among `kinds`, each said in one way only."""
+    found: dict[str, Any] = {}
+    for kind in ASKABLE:
+        said: object = capabilities.get(kind)
+        if kind in kinds and is_object(said):
+            found[kind] = {part: {} for part in _PARTS[kind] if part in said}
+    if found.get("elicitation") == {}:
+        # What 2025-06-18 calls elicitation is the form (2025-11-25/client/elicitation.mdx, capabilities).
+        found["elicitation"] = {"form": {}}
+    if accepts(capabilities):
+        # Whoever asks or not: a task is looked after by its caller.
+        found["extensions"] = {EXTENSION: {}}
+    return found
+
+
+def question_fault(question: object, capabilities: JSON) -> str | None:
+    """Why a client with `capabilities` must not be asked this, in words; None: it may be."""
+    if not is_object(question) or not is_object(question.get("params", {})):
+        return "what is asked is no question"
+    missing = undeclared([question], capabilities)
+    return None if missing is None else f"{said_missing(missing)} was not declared"

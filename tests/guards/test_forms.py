@@ -1,0 +1,57 @@
+"""Forms that ask for secrets, by the names of their fields."""
+
+from typing import Any
+
+import pytest
+
+from douane.guards.forms import secret_field
+
+
+def form(name: str, **field: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"city": {"type": "string"}, name: {"type": "string", **field}}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "user_password",
+        "userPassword",
+        "PASSWORD",
+        "api_key",
+        "apiKey",
+        "API key",
+        "accessToken",
+        "client-secret",
+        "private_key_pem",
+        "cardNumber",
+        "cvv",
+        "ssn",
+        "idToken",
+        "your passphrase",
+    ],
+)
+def test_a_field_for_a_secret_is_found_however_it_is_written(name: str) -> None:
+    assert secret_field(form(name)) == name
+    assert secret_field(form("plain", title=name)) == "plain"
+
+
+@pytest.mark.parametrize(
+    "name", ["maxTokens", "token_count", "key", "keyword", "card", "number", "secretary", "passenger", "pin", "monkey"]
+)
+def test_what_only_looks_like_one_is_not(name: str) -> None:
+    assert secret_field(form(name)) is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"properties": []},
+        {"properties": {"password": 7}},
+        form("password", type="boolean"),
+        form("secret", enum=["a"]),
+    ],
+)
+def test_what_holds_no_text_of_the_persons_own_asks_for_no_secret(schema: Any) -> None:
+    assert secret_field(schema) is None
