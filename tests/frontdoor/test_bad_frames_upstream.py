@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_clients import HttpClient, http, text_of
+from gateway_clients import HttpClient, enveloped, head, http, post, request, text_of, tool, until_ready
 from gateway_world import SOON_S, gateway, hostile
+from http_upstream import http_upstream
 
 DEADLINE_S = 1.0
 UNAVAILABLE, DEADLINE = 1502, 1504
@@ -100,3 +101,15 @@ async def test_a_server_that_asks_back_gets_no_capability_and_the_client_no_ques
         await client.begin("tools/call", {"name": "hostile_asks", "arguments": {}})
         heard = [message async for message in client.messages()]
         assert [text_of(message) for message in heard] == ["done"]
+
+
+@pytest.mark.parametrize(("code", "status"), [(-32601, 404), (-32602, 200), (-32603, 200)])
+async def test_an_error_of_a_server_has_the_status_of_its_code(tmp_path: Path, code: int, status: int) -> None:
+    async with (
+        http_upstream("stateless", tools__call=lambda heard: heard.error(code, "no")) as server,
+        gateway(tmp_path, {"far": server.config}) as running,
+    ):
+        await until_ready(running)
+        asked = request("tools/call", enveloped(tool("far_echo")))
+        answer = await post(running, asked, head(running.token, asked))
+        assert (answer.status, answer.code) == (status, code)

@@ -7,7 +7,7 @@ import msgspec
 from ..protocol.call import JSON, Event
 from ..protocol.eras import stateless
 from ..protocol.eras.envelope import token_of
-from ..protocol.outcome import Outcome, Refused
+from ..protocol.outcome import Complete, Failed, Outcome, Refused
 from ..transports.http_parse import encode_headers
 from ..transports.http_server import Reply
 from ..wire import rpc, sse
@@ -53,10 +53,14 @@ class Answer(msgspec.Struct):
     def finish(self, frame: bytes, outcome: Outcome, *, modern: bool) -> None:
         if self._open:
             self._reply.end(sse.encode(frame))
+        elif isinstance(outcome, Complete):
+            self._reply.send(200, AS_JSON, frame)
         elif isinstance(outcome, Refused):
             send_refusal(self._reply, frame, outcome, modern=modern)
         else:
-            self._reply.send(200, AS_JSON, frame)
+            # A code has its status, whoever gave it.
+            status = http_status(outcome.code) if modern and isinstance(outcome, Failed) else 200
+            self._reply.send(status, AS_JSON, frame)
 
     def abandon(self) -> None:
         if self._open:
