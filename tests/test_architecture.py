@@ -82,7 +82,7 @@ FRONTS: dict[str, set[str]] = {
     },
     "sdk": {
         *("Answer", "CannotConnect", "Change", "Client", "Host", "Reaching", "ServerError", "ToolTask"),
-        *("Context", "DefinitionError", "ProtocolError", "Server", "TaskSettings", "ToolError"),
+        *("Context", "DefinitionError", "Header", "ProtocolError", "Schema", "Server", "TaskSettings", "ToolError"),
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited", "ListRoots", "Root", "Sample", "Sampled", "choices"),
         *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
     },

@@ -107,6 +107,16 @@ async def test_the_tests_of_the_docs_pass() -> None:
     assert "4 passed" in said
 
 
+async def test_the_contacts_are_kept_by_their_schema_and_counted_by_region() -> None:
+    async with Client(example("contacts").server) as client:
+        keep, count = await client.tools()
+        assert keep["inputSchema"]["anyOf"] == [{"required": ["phone"]}, {"required": ["email"]}]
+        assert count["inputSchema"]["properties"]["region"]["x-mcp-header"] == "Region"
+        assert (await client.call("keep", {"name": "Ann", "phone": "1"})).text == "Ann is kept."
+        assert (await client.call("keep", {"name": "Ann"})).is_error
+        assert (await client.call("count", {"region": "eu"})).structured == {"result": 3}
+
+
 async def test_the_library_does_what_its_page_says() -> None:
     progress: list[object] = []
     logs: list[object] = []

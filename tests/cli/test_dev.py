@@ -150,9 +150,21 @@ async def test_a_file_may_bear_the_name_of_a_module(tmp_path: Path) -> None:
         assert await dev.text() == "one"
 
 
+REGION = '''
+from typing import Annotated
+from douane.sdk import Header
+
+@server.tool()
+def sell(region: Annotated[str, Header("Region")]) -> str:
+    """Sell it."""
+    return region
+'''
+
+
 async def test_it_is_served_at_a_port_too(tmp_path: Path) -> None:
     file = tmp_path / "server.py"
-    file.write_text(FIRST)
+    file.write_text(FIRST + REGION)
+    notes: list[str] = []
     process = await asyncio.create_subprocess_exec(
         DOUANE, "dev", str(file), "--http", "--port", "0", stderr=asyncio.subprocess.PIPE
     )
@@ -161,8 +173,11 @@ async def test_it_is_served_at_a_port_too(tmp_path: Path) -> None:
         async with asyncio.timeout(BOUND_S):
             while "serving at" not in (line := (await process.stderr.readline()).decode()):
                 assert line
-        async with Client(line.split()[-1]) as client:
+        async with Client(line.split()[-1], on_note=lambda method, params: notes.append(method)) as client:
             assert (await client.call("say")).text == "one"
+            # Refused for want of its header, which the client learns of then.
+            assert (await client.call("sell", {"region": "eu"})).text == "eu"
+            assert notes == ["notifications/tools/list_changed"]
     finally:
         process.terminate()
         assert await asyncio.wait_for(process.wait(), BOUND_S) == 0

@@ -116,7 +116,7 @@ async def test_an_envelope_that_is_none_is_refused_with_its_code(tmp_path: Path)
     async with gateway(tmp_path, {"hostile": hostile()}) as running:
         meta = "io.modelcontextprotocol/"
         wrong: list[tuple[dict[str, Any], int]] = [
-            (enveloped(revision="2030-01-01"), -32022),
+            (enveloped(revision="2030-01-01"), -32020),
             ({"_meta": {meta + "protocolVersion": "2026-07-28"}}, PARAMS),
             ({"_meta": {meta + "protocolVersion": 7, meta + "clientCapabilities": {}}}, PARAMS),
             ({"_meta": {meta + "protocolVersion": "2026-07-28", meta + "clientCapabilities": []}}, PARAMS),
@@ -126,7 +126,10 @@ async def test_an_envelope_that_is_none_is_refused_with_its_code(tmp_path: Path)
         for params, code in wrong:
             answer = await post(running, request("tools/list", params), head(running.token, request("tools/list")))
             assert (answer.status, answer.code) == (400, code), params
-        asked = await post(running, request("tools/list", wrong[0][0]), head(running.token, request("tools/list")))
+        listing = request("tools/list", wrong[0][0])
+        other = head(running.token, listing) | {"mcp-protocol-version": "2030-01-01"}
+        asked = await post(running, listing, other)
+        assert (asked.status, asked.code) == (400, -32022)
         assert asked.message["error"]["data"] == {"supported": ["2026-07-28"], "requested": "2030-01-01"}
 
 

@@ -89,6 +89,8 @@ CORPUS: dict[str, tuple[bytes, int]] = {
     "TLS to a plain port": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     "bytes": (bytes(range(256)), 400),
     "a name with an underscore": (HEAD + b"Transfer_Encoding: chunked\r\n" + CL0, 400),
+    "an underscore where authors name headers": (HEAD + b"Mcp-Param-My_Region: eu\r\nConnection: close\r\n" + CL0, 200),
+    "an underscore before it": (HEAD + b"Mcp-Param_Region: eu\r\n" + CL0, 400),
     "mcp_name": (HEAD + b"mcp_name: x\r\n" + CL0, 400),
     "Mcp-Name twice": (HEAD + b"Mcp-Name: read\r\nMcp-Name: delete\r\n" + CL0, 400),
     "mcp-name in two spellings": (HEAD + b"mcp-name: read\r\nMCP-NAME: delete\r\n" + CL0, 400),

@@ -58,7 +58,8 @@ async def _pages(session: Session, method: str, kind: Kind, deadline_s: float) -
         page: object = answer.result.get(kind)
         if not isinstance(page, list):
             raise CannotConnect(f"{method} answered without a list of {kind}")
-        definitions += _objects(cast("list[object]", page), method)
+        objects = _objects(cast("list[object]", page), method)
+        definitions += session.usable(objects) if kind == "tools" else objects
         if len(definitions) > MAX_ITEMS:
             raise CannotConnect(f"{method} lists more than {MAX_ITEMS} items")
         cursor: object = answer.result.get("nextCursor")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..protocol.methods import KINDS, Kind
+from ..protocol.param_headers import ParamHeader, mirrored
 from .item import Item
 
 __all__ = ["Changed", "Lists"]
@@ -23,11 +24,23 @@ class Lists:
         self._by_name: dict[tuple[Kind, str], Item] = {}
         self._lists: dict[Kind, tuple[Item, ...]] = dict.fromkeys(KINDS, ())
         self._unshown: tuple[Item, ...] = ()
+        self._mirrored: dict[str, tuple[ParamHeader, ...]] = {}
+        """Of the tools that were asked for."""
         self._listed: set[tuple[str, str]] = set()
         """Upstream and own URI of every resource, shown or not."""
 
     def find(self, kind: Kind, exposed: str) -> Item | None:
         return self._by_name.get((kind, exposed))
+
+    def mirrored(self, tool: str) -> Sequence[ParamHeader]:
+        """The arguments of a tool that callers over HTTP mirror into headers."""
+        found = self._mirrored.get(tool)
+        if found is None:
+            item = self.find("tools", tool)
+            if item is None:
+                return ()
+            found = self._mirrored[tool] = mirrored(item.definition)
+        return found
 
     def task_level(self, tool: str) -> str | None:
         """`optional` or `required` for a tool that runs as a task."""
@@ -80,6 +93,7 @@ class Lists:
         self._lists, self._unshown = lists, tuple(unshown)
         self._by_name = {(item.kind, item.exposed): item for item in shown}
         self._listed = {(i.upstream, i.name) for i in (*lists["resources"], *unshown) if i.kind == "resources"}
+        self._mirrored.clear()
         self.missing, self.capabilities = missing, capabilities
         return changed
 

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .context import Context
     from .forms import choices
     from .functions import DefinitionError
+    from .hints import Header
     from .host import Host
     from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
     from .tasks import TaskSettings
     from .toolbox import ProtocolError, ToolError
+    from .written_schema import Schema
 
 __all__ = [
     "Answer",
@@ -36,6 +38,7 @@ __all__ = [
     "ElicitUrl",
     "Elicited",
     "Embedded",
+    "Header",
     "Host",
     "Image",
     "Link",
@@ -47,6 +50,7 @@ __all__ = [
     "Root",
     "Sample",
     "Sampled",
+    "Schema",
     "Server",
     "ServerError",
     "TaskSettings",
@@ -64,6 +68,7 @@ _HOMES = {
     "context": ("Context",),
     "forms": ("choices",),
     "functions": ("DefinitionError",),
+    "hints": ("Header",),
     "host": ("Host",),
     "questions": (
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited"),
@@ -73,6 +78,7 @@ _HOMES = {
     "target": ("Reaching",),
     "tasks": ("TaskSettings",),
     "toolbox": ("ProtocolError", "ToolError"),
+    "written_schema": ("Schema",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

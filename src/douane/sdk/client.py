@@ -423,7 +423,7 @@ class Client:
         params, ttls = own, set[int]()
         while True:
             page = await self.request(method, params)
-            items += page[member]
+            items += self.session.usable(page[member]) if member == "tools" else page[member]
             ttls.add(ttl_ms_of(page))
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str):

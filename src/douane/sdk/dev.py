@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..flow.chain import Emit
 from ..protocol.call import JSON, Call
 from ..protocol.methods import KINDS, Kind
 from ..protocol.outcome import Failed, Outcome
+from ..protocol.param_headers import ParamHeader, mirrored
 from ..transports.child import Command, SpawnFailed, spawn
 from ..transports.link import Link
 from ..transports.stdio import connect_stdio
@@ -120,6 +121,10 @@ class Reloading:
     def task_level(self, tool: str) -> str | None:
         # Which tools may is not said in the era that is spoken with the server; one that does not just answers.
         return "optional" if "tasks" in self.capabilities else None
+
+    def mirrored(self, tool: str) -> Sequence[ParamHeader]:
+        tools = {} if self._current is None else self._current.lists["tools"]
+        return mirrored(tools[tool]) if tool in tools else ()
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
         if self._current is not None and self._current.has_ended:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
 import msgspec
 
 __all__ = [
+    "Header",
     "Hint",
     "decode_foreign",
     "default_of",
@@ -24,6 +25,17 @@ __all__ = [
     "read_hint",
     "schema_of_foreign",
 ]
+
+
+class Header(NamedTuple):
+    """In `Annotated`: callers over Streamable HTTP mirror the argument into the header `Mcp-Param-{name}`, for proxies
+    that do not read bodies. Of a text, an integer or a boolean; its value is seen by every proxy on the way.
+
+    Spec: specification/2026-07-28/basic/transports/streamable-http.mdx (custom headers from tool parameters).
+    """
+
+    name: str
+
 
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 _LENGTHS = ("min_length", "max_length")
@@ -81,6 +93,8 @@ def _annotated(inner: Any, notes: tuple[Any, ...], said: list[str]) -> Any:
                 said.insert(0, note.description)
         elif isinstance(note, str):
             said.insert(0, note)
+        elif isinstance(note, Header):
+            metas.append(msgspec.Meta(extra_json_schema={"x-mcp-header": note.name}))
         else:
             kept |= _constraints(note, said)
     if kept:

@@ -15,6 +15,7 @@ import msgspec
 from ..protocol.call import Call, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.outcome import Failed, InputRequired, Refused
+from ..protocol.param_headers import param_fault
 from ..protocol.versions import HANDSHAKE, MODERN
 from ..transports.http_server import Reply, Request
 from ..wire import json, rpc
@@ -138,14 +139,19 @@ class HttpDoor:
         )
         if isinstance(call, Refused):
             # A fault of the envelope is answered 400 (basic/index.mdx:380); elsewhere the status of -32602 is free.
+            call = _mismatch(frame, request) or call
             send_refusal(reply, written(frame.id, call), call, modern=True, malformed=True)
             return
         if (call.method, call.target) != papers.mirrored:
-            fault = stateless.mirror_fault(frame, request.headers)
+            params = self._listener.offer.mirrored(call.target or "") if call.method == "tools/call" else ()
+            fault = stateless.mirror_fault(frame, request.headers) or param_fault(
+                params, call.params.get("arguments"), request.headers
+            )
             if fault is not None:
                 refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
                 return
-            papers.mirrored = (call.method, call.target)
+            # Arguments differ from call to call, so what mirrors them is looked at each time.
+            papers.mirrored = None if params else (call.method, call.target)
         if call.state is not None:
             call = self._listener.resumed(call)
             if isinstance(call, Refused):
@@ -438,6 +444,14 @@ def turn_away(request: Request, reply: Reply, turned: Turned) -> None:
         reply.send(turned.status, AS_JSON.plus(*turned.headers), error)
     else:
         reply.send(turned.status, AS_TEXT.plus(*turned.headers), turned.reason.encode())
+
+
+def _mismatch(frame: rpc.Request, request: Request) -> Refused | None:
+    """Before anything else is said of its revision, the header must name the one that the body does."""
+    if not stateless.is_enveloped(frame.params):
+        return None
+    fault = stateless.version_fault(frame, request.headers)
+    return None if fault is None else Refused(HEADER_MISMATCH, f"client: {fault}")
 
 
 def _malformed(reply: Reply, fault: rpc.FrameError) -> None:

@@ -25,10 +25,17 @@ from ..transports.http_parse import HeaderBlock, encode_headers
 from ..transports.link import LinkClosed
 from ..wire import rpc, sse
 from ..wire.batch import is_batch, split
-from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, UPSTREAM_UNAVAILABLE
+from ..wire.codes import (
+    DEADLINE_EXCEEDED,
+    HEADER_MISMATCH,
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_VERSION,
+    UPSTREAM_UNAVAILABLE,
+)
 from .connect import CannotConnect, refuses_revision, welcome_of_discover, welcome_of_initialize
 from .http_resume import CannotResume, is_event_id, resume
 from .http_stream import Garbage, Listening
+from .mirroring import Mirroring
 from .respondent import NOBODY, Questions, Respondent
 from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
 
@@ -122,6 +129,7 @@ class HttpSession:
         self._own: tuple[Header, ...] = (*_ACCEPT, *headers)
         self._block = encode_headers(self._own)
         self._heads: dict[tuple[str, str], HeaderBlock] = {}
+        self._mirroring = Mirroring()
         self._ids = count(1)
         self._loop = asyncio.get_running_loop()
         self._side: set[asyncio.Task[None]] = set()
@@ -185,7 +193,7 @@ class HttpSession:
             # Much of what is asked comes there (of mcp 1.x, every `roots/list`), and is lost while nobody listens.
             await asyncio.wait({listening.answered}, timeout=_EAR_S)
 
-    async def __call__(self, call: Call, emit: Emit) -> Outcome:
+    async def __call__(self, call: Call, emit: Emit, *, again: bool = True) -> Outcome:
         if call.log_level is not None:
             await self._raise_level(call.log_level, call.deadline_s)
         now_s = self._loop.time()
@@ -241,9 +249,28 @@ class HttpSession:
         finally:
             if not modern:
                 del self._open[id_]
-        if type(answer) is rpc.Error and answer.code == UNSUPPORTED_VERSION:
-            self._end("the server does not speak this revision any more")
-        return stateless.read_outcome(answer, call) if modern else handshake.read_outcome(answer, self._declared)
+        if not modern:
+            return handshake.read_outcome(answer, self._declared)
+        if type(answer) is rpc.Error:
+            if answer.code == UNSUPPORTED_VERSION:
+                self._end("the server does not speak this revision any more")
+            elif answer.code == HEADER_MISMATCH and again and await self._relearned(call):
+                return await self(call, emit, again=False)
+        return stateless.read_outcome(answer, call)
+
+    def usable(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        # Heads that were made for a tool may lack what it mirrors now.
+        self._heads.clear()
+        return self._mirroring.usable(tools) if self._modern else tools
+
+    async def _relearned(self, call: Call) -> bool:
+        """Whether the server wants other headers than it was sent: then it has not run the call."""
+        if not await self._mirroring.relearned(call, self.ask, call.deadline_s or self._loop.time()):
+            return False
+        self._heads.clear()
+        # Whoever keeps the list has an old one.
+        self._noted("notifications/tools/list_changed", {})
+        return True
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
         id_ = next(self._ids)
@@ -308,6 +335,9 @@ class HttpSession:
         head = self._heads.get(key)
         if head is None:
             headers = stateless.http_headers(call.method, call.params)
+            values = self._mirroring.values(call)
+            if values is not None:
+                return self._block.plus(*headers, *values)
             if call.method.startswith("tasks/"):
                 # One of many that come and go; and what is called may be known here by another name than its id.
                 return self._block.plus(*headers)

@@ -5,7 +5,7 @@ A gateway and a server are served alike: a `Handler` behind the doors, and an `O
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import time
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
 from ..protocol.methods import METHODS, Kind
 from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
+from ..protocol.param_headers import ParamHeader
 from ..protocol.questions import undeclared
 from ..protocol.tasks import OFFERED
 from ..protocol.versions import TASKS_SINCE
@@ -88,6 +89,10 @@ class Offer(Protocol):
     """What a door needs to know of what stands behind it."""
 
     on_change: list[Changed]
+
+    def mirrored(self, tool: str) -> Sequence[ParamHeader]:
+        """The arguments of a tool that callers over HTTP mirror into headers."""
+        ...
 
     @property
     def capabilities(self) -> frozenset[str]:

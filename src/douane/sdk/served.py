@@ -5,14 +5,19 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..protocol.param_headers import param_headers
 from .content import CONTENT_TYPES, Message, ResultFault, as_content, as_text, contents_of
 from .context import Context
-from .functions import Arguments, Place, Signature, place_of, signature_of
+from .functions import Arguments, Parameter, Place, Signature, place_of, signature_of
 from .results import Results
 from .threads import Threads
 from .uri_template import UriTemplate
+
+if TYPE_CHECKING:
+    # Who has one has imported it; who writes none does not wait for what checks it.
+    from .written_schema import Schema
 
 __all__ = ["Completion", "Function", "Prompt", "Resource", "Tool"]
 
@@ -57,14 +62,48 @@ async def _contained(work: Awaitable[Any]) -> Any:
         raise RuntimeError("something it waited for was cancelled") from exc
 
 
-class Tool:
-    __slots__ = ("arguments", "definition", "function", "name", "results")
+class Whole:
+    """Arguments that a function takes as one."""
 
-    def __init__(self, function: Function, name: str, shown: Mapping[str, Any], description: str | None) -> None:
-        """`shown`: title, annotations, icons, as the protocol writes them. Raises DefinitionError."""
+    __slots__ = ("_name", "_written", "schema")
+
+    def __init__(self, written: "Schema", parameters: tuple[Parameter, ...], place: Place) -> None:
+        """Raises DefinitionError."""
+        if len(parameters) != 1:
+            raise place.error("with `arguments=` it takes them all as one, as in `(arguments: dict[str, Any])`")
+        self._name, self._written, self.schema = parameters[0].name, written, written.schema
+
+    def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises ArgumentFault."""
+        self._written.check(given)
+        return {self._name: given}
+
+
+class Tool:
+    __slots__ = ("arguments", "definition", "function", "mirrored", "name", "results")
+
+    def __init__(
+        self,
+        function: Function,
+        name: str,
+        shown: Mapping[str, Any],
+        description: str | None,
+        written: "Schema | None" = None,
+    ) -> None:
+        """`shown`: title, annotations, icons, as the protocol writes them. `written`: in place of the hints.
+
+        Raises DefinitionError.
+        """
         signature = function.signature
         self.name, self.function = checked_name(name, function.place), function
-        self.arguments = Arguments(signature.parameters, function.place)
+        if written is None:
+            self.arguments: Arguments | Whole = Arguments(signature.parameters, function.place)
+        else:
+            self.arguments = Whole(written, signature.parameters, function.place)
+        try:
+            self.mirrored = param_headers(self.arguments.schema)
+        except ValueError as exc:
+            raise function.place.error(str(exc)) from None
         self.results = Results(signature.returns, function.place)
         self.definition: dict[str, Any] = {"name": name, **shown}
         if said := signature.doc.description if description is None else description:

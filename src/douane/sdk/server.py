@@ -12,7 +12,7 @@ Names, descriptions and schemas come from the functions; what cannot be served i
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from ..auth.seal import Seal
 from ..protocol.methods import Kind
@@ -27,6 +27,9 @@ from .serving import LOCAL, Http, run_http, run_stdio
 from .tasks import Support, Tasks, TaskSettings
 from .threads import Threads
 from .toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from .written_schema import Schema
 
 __all__ = ["Server"]
 
@@ -97,8 +100,11 @@ class Server:
         asks_first: bool = False,
         icons: Sequence[Mapping[str, Any]] = (),
         meta: Mapping[str, Any] | None = None,
+        arguments: "Schema | None" = None,
     ) -> Decorator[P, R]:
         """A function that models call. Without `description`, the first paragraph of its docstring is shown.
+
+        `arguments`: their schema, for what hints cannot say; then the function takes them as one `dict`.
 
         The hints say what it does to its environment: `reads` and changes nothing, may `destroys` what is there, may
         be repeated without further effect, reaches into an `open_world`. `task`: it runs on after it was called, and
@@ -117,7 +123,7 @@ class Server:
 
         def add(function: Callable[P, R]) -> Callable[P, R]:
             made = Function(function, "tool")
-            tool = Tool(made, name or _name_of(function), shown, description)
+            tool = Tool(made, name or _name_of(function), shown, description, arguments)
             if asks_first and task == "forbidden":
                 raise made.place.error('`asks_first` is for tools that may run as a task; add `task="optional"`')
             if asks_first and not made.takes_context:

@@ -82,6 +82,10 @@ class Session(Protocol):
         """A request of our own, for no caller. Raises TimeoutError, or LinkClosed."""
         ...
 
+    def usable(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of a list of tools as it came, those that can be called this way."""
+        ...
+
     async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
         """One `subscriptions/listen`, of the stateless era only: `hear` is told what comes on its stream, from the
         acknowledgement on, until it ends. The answer is its graceful end, or a refusal. Raises LinkClosed."""
@@ -206,6 +210,9 @@ class LineSession:
             self._link.send(rpc.write_notification(method, params))
         except LinkClosed:
             return
+
+    def usable(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return tools
 
     async def aclose(self) -> None:
         await self._questions.aclose()

@@ -87,6 +87,9 @@ class TaskSession:
     async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
         return await self._session.listen(notifications, hear)
 
+    def usable(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self._session.usable(tools)
+
     async def aclose(self) -> None:
         await self._session.aclose()
 

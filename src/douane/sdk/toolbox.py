@@ -6,7 +6,7 @@ Spec: specification/2026-07-28/server/*.mdx, server/utilities/pagination.mdx, ca
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from ..flow.chain import Emit
@@ -14,6 +14,7 @@ from ..flow.rounds import AnswerFault, Parking
 from ..protocol.call import JSON, Call
 from ..protocol.methods import METHODS, Kind
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
+from ..protocol.param_headers import ParamHeader
 from ..protocol.questions import undeclared
 from ..wire import json
 from ..wire.codes import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
@@ -95,6 +96,10 @@ class Toolbox:
             "task_lists": bool(self.task_support),
         }
         return frozenset(name for name, there in found.items() if there)
+
+    def mirrored(self, tool: str) -> Sequence[ParamHeader]:
+        found = self.tools.get(tool)
+        return () if found is None else found.mirrored
 
     def task_level(self, tool: str) -> str | None:
         support = self.task_support.get(tool)

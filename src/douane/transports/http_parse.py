@@ -5,7 +5,7 @@ call reads one whole head, so that nothing of one message can leak into the next
 it accepts chunk extensions and trailers without showing them.
 
 Stricter than RFC 9112 on purpose: no chunk extensions, no trailers, no folded lines, no bare LF, no empty line before
-a request, no `_` in header names, no header twice unless it is known to be a list.
+a request, no `_` in header names but after `Mcp-Param-`, no header twice unless it is known to be a list.
 """
 
 import re
@@ -202,10 +202,12 @@ def _repeated(
 
 
 def _fold(name: bytes) -> bytes:
-    # CGI-like peers read `_` and `-` as one: `Transfer_Encoding` would be another header here than there.
-    if b"_" in name:
+    folded = name.lower()
+    # CGI-like peers read `_` and `-` as one: `Transfer_Encoding` would be another header here than there. Authors of
+    # tools name what follows `Mcp-Param-`, and that means nothing to anybody else.
+    if b"_" in folded and not folded.startswith(b"mcp-param-"):
         raise Malformed("a header name with `_` is refused; use `-`")
-    return name.lower()
+    return folded
 
 
 def _length(headers: dict[bytes, bytes]) -> int | None:

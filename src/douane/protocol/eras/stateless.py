@@ -32,6 +32,7 @@ __all__ = [
     "mirror_fault",
     "read_call",
     "read_outcome",
+    "version_fault",
     "write_call",
     "write_event",
     "write_outcome",
@@ -110,8 +111,9 @@ def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | 
     Spec: basic/transports/streamable-http.mdx (server validation of headers).
     """
     params = request.params
-    if headers.get(b"mcp-protocol-version") != params["_meta"][VERSION].encode():
-        return 'the header MCP-Protocol-Version must equal params._meta["io.modelcontextprotocol/protocolVersion"]'
+    fault = version_fault(request, headers)
+    if fault is not None:
+        return fault
     if headers.get(b"mcp-method") != request.method.encode():
         return "the header Mcp-Method must equal the method in the body"
     entry = METHODS.get(request.method)
@@ -125,6 +127,15 @@ def mirror_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | 
     except HeaderError as exc:
         return f"Mcp-Name: {exc}"
     return None if matches else f"the header Mcp-Name must equal params.{entry.target_key}"
+
+
+def version_fault(request: rpc.Request, headers: Mapping[bytes, bytes]) -> str | None:
+    """The first part of `mirror_fault`, for a request that `is_enveloped`."""
+    said: object = request.params["_meta"][VERSION]
+    sent = headers.get(b"mcp-protocol-version")
+    if type(said) is str and sent != said.encode():
+        return f'the header MCP-Protocol-Version must equal params._meta["{VERSION}"]'
+    return None
 
 
 def write_outcome(id: rpc.Id, call: Call, outcome: Outcome) -> bytes:
