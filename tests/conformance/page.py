@@ -1,0 +1,78 @@
+"""docs/conformance.md, from `results.json`. `python -m conformance.page`, in the folder of the tests, writes it to stdout."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .run import LEGS, RESULTS, Leg
+
+__all__ = ["PAGE", "page"]
+
+PAGE = RESULTS.parents[2] / "docs" / "conformance.md"
+
+Told = Mapping[str, Mapping[str, Any]]
+
+_HEAD = """\
+# How conformant is it?
+
+The Model Context Protocol has an official
+[conformance suite](https://github.com/modelcontextprotocol/conformance). It plays a client to a server that offers what
+its scenarios call, and a server to a client that does what they ask. `make conformance` runs it over Streamable HTTP
+against a server on Douane's SDK, against a client on the same, and against each with the gateway between: one upstream,
+names as they are, a policy that permits everything. Before the server the gateway speaks the revision of the suite with
+both sides; before the client it speaks whatever each of them does. This page is written from what the last run left in
+`tests/conformance/results.json`, and a test holds it to that.
+
+It is counted more strictly than the suite does itself: a scenario has passed when at least one of its checks succeeded,
+none failed and none warned. Two controls run each time and must not pass: a port where nobody listens, and a server
+broken on purpose. A run in which something fails that passed before fails as a whole."""
+
+
+def page() -> str:
+    document = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return "\n".join(_lines(document)) + "\n"
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield _HEAD
+    yield ""
+    yield f"Last run that came to something else than the one before: {document['when']}, {document['machine']}."
+    yield ""
+    yield "| | required | not scored |"
+    yield "|---|---|---|"
+    for leg in LEGS:
+        told = document["legs"][leg.name]
+        yield f"| {leg.says} | {_share(told, required=True)} | {_share(told, required=False)} |"
+    yield ""
+    yield "Not scored are the scenarios of extensions, and those that came to the suite after the revision. Behind the gateway"
+    yield "the client is not asked for authorization, which would be the gateway's to give."
+    for leg in LEGS:
+        yield from _failing(leg, document["legs"][leg.name])
+
+
+def _share(told: Told, *, required: bool) -> str:
+    passed = [one["passed"] for one in told.values() if one["required"] is required]
+    return f"{sum(passed)} of {len(passed)}"
+
+
+def _failing(leg: Leg, told: Told) -> Iterator[str]:
+    failing = {name: why for name, why in told.items() if not why["passed"]}
+    if not failing:
+        return
+    yield ""
+    yield f"## What does not pass: {leg.says}"
+    yield ""
+    yield "| scenario | | checks |"
+    yield "|---|---|---|"
+    for name, why in failing.items():
+        kind = "required" if why["required"] else "not scored"
+        yield f"| `{name}` | {kind} | {_counts(why['checks'])} |"
+
+
+def _counts(checks: Mapping[str, int]) -> str:
+    words = {"SUCCESS": "succeeded", "FAILURE": "failed", "WARNING": "warned", "SKIPPED": "skipped"}
+    return ", ".join(f"{checks[status]} {word}" for status, word in words.items() if status in checks) or "none ran"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
