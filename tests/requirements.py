@@ -110,13 +110,21 @@ ROWS = (
     Row(
         "P06",
         "Tools: list with paging and deterministic order, call, structured output, all content types, annotations, list_changed, x-mcp-header",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_serves.py::test_real_servers_answer_through_every_door_in_both_eras",
             "tests/reliability/test_degraded.py::test_an_upstream_that_changes_its_tools_is_listed_anew_and_every_ear_hears_it_once",
             "tests/frontdoor/test_storms.py::test_two_hundred_changes_a_second_are_one_refresh_a_second_and_the_last_is_seen",
             "tests/counterparts/test_http_servers.py::test_a_tool_that_grew_is_listed_and_clients_are_told",
             "tests/gateway/test_view.py::test_pages_follow_each_other_without_gap_or_repetition",
+            "tests/sdk/test_server.py::test_lists_come_in_pages_in_the_order_of_definition_and_a_changed_list_says_so",
+            "tests/sdk/test_server.py::test_a_tool_is_shown_with_what_its_function_says",
+            "tests/sdk/test_server.py::test_a_result_is_text_for_the_model_and_data_for_programs",
+            "tests/counterparts/test_revisions.py::test_a_client_of_every_revision_gets_everything_through_every_door",
+            "tests/sdk/test_param_headers.py::test_a_server_shows_the_mark_and_holds_every_call_to_it",
+            "tests/sdk/test_param_headers.py::test_a_client_that_has_not_listed_learns_what_is_mirrored_and_calls_again",
+            "tests/sdk/test_param_headers.py::test_a_tool_whose_mark_nobody_may_follow_is_not_listed_over_http_and_the_others_are",
+            "tests/frontdoor/test_param_headers.py::test_what_the_headers_say_is_checked_and_the_upstream_is_sent_its_own",
         ),
     ),
     Row(
@@ -225,6 +233,11 @@ ROWS = (
         "P15",
         "The official conformance suite: every required scenario of 2025-11-25 and 2026-07-28, server and client, plus the unscored ones",
         "planned",
+        (
+            "tests/conformance/test_tally.py::test_a_scenario_passes_when_something_succeeded_and_nothing_failed_or_warned",
+            "tests/conformance/test_tally.py::test_what_passed_before_and_does_not_now_is_worse_and_nothing_else_is",
+            "tests/conformance/test_tally.py::test_the_page_says_what_the_last_run_left",
+        ),
     ),
     Row(
         "P16",

@@ -48,6 +48,13 @@ async def test_arguments_that_do_not_fit_are_told_to_the_model(given: dict[str, 
         assert fault in answer.text
 
 
+async def test_a_long_value_that_does_not_fit_is_not_said_in_full() -> None:
+    async with Client(contacts()) as client:
+        answer = await client.call("keep", {"phone": ["1" * 10_000]})
+        assert answer.is_error
+        assert len(answer.text) < 500
+
+
 @pytest.mark.parametrize(
     ("written", "fault"),
     [

@@ -13,6 +13,7 @@ from .functions import ArgumentFault
 
 __all__ = ["Schema"]
 
+_MAX_SAID = 400
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -43,4 +44,6 @@ class Schema:
 
 
 def _said(fault: Exception) -> str:
-    return str(fault).splitlines()[0]
+    # It quotes the value, which may be as long as a message.
+    first = str(fault).splitlines()[0]
+    return first if len(first) <= _MAX_SAID else f"{first[:_MAX_SAID]}…"
