@@ -33,6 +33,9 @@ def rows(paths: Iterable[Path]) -> list[dict[str, Any]]:
     for path in paths:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
+            if "goals" not in document:
+                # Results of something that is not measured against any.
+                continue
             about = {"machine": document["machine"], "when": document["when"]}
             for goal in document["goals"]:
                 found.append({key: goal[key] for key in ("id", "goal", "target", "value", "met")} | about)

@@ -159,6 +159,15 @@ def test_a_results_file_that_lacks_something_is_named(tmp_path: Path) -> None:
         rows(results(tmp_path))
 
 
+def test_results_that_are_held_against_no_goal_are_passed_over(tmp_path: Path) -> None:
+    from bench.score import results, rows
+
+    folder = tmp_path / "tests" / "interop"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text('{"frameworks": {}}')
+    assert rows(results(tmp_path)) == []
+
+
 def test_the_table_replaces_what_stands_between_the_marks_and_nothing_else(tmp_path: Path) -> None:
     from bench.table import readme_with
 
