@@ -17,6 +17,8 @@ __all__ = ["Gateway", "before", "gateway"]
 _MODERN = b"2026-07-28"
 _EVERYTHING = {kind: ["*"] for kind in ("tools", "resources", "prompts")}
 
+_ASKS = ["elicitation", "sampling", "roots"]
+
 
 class Gateway(NamedTuple):
     url: str
@@ -29,7 +31,7 @@ async def before(upstream: str, *hosts: str, apart: bool = True) -> AsyncGenerat
     for `suite.serving`."""
     config: dict[str, Any] = {
         "listen": {"port": 0, "hosts": hosts, "origins": [f"http://{host}" for host in hosts]},
-        "upstreams": {"fixture": {"url": upstream, "prefix": "", "reads": _EVERYTHING}},
+        "upstreams": {"fixture": {"url": upstream, "prefix": "", "reads": _EVERYTHING, "asks": _ASKS}},
     }
     with tempfile.TemporaryDirectory(prefix="conformance-") as home:
         file = Path(home) / "douane.yaml"

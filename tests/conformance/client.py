@@ -93,8 +93,18 @@ DOES: Mapping[str, Does] = {
 }
 
 
+async def accept(message: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A form, filled in with its defaults and nothing else."""
+    fields: Mapping[str, Mapping[str, Any]] = form.get("properties", {})
+    return {name: field["default"] for name, field in fields.items() if "default" in field}
+
+
+async def say(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"role": "assistant", "model": "none", "content": {"type": "text", "text": "Hello."}}
+
+
 async def act(url: str, how: Reaching | None = None) -> None:
-    async with Client(url, deadline_s=20.0, how=how) as client:
+    async with Client(url, deadline_s=20.0, how=how, elicit=accept, sample=say, roots=["/"]) as client:
         await DOES[os.environ["MCP_CONFORMANCE_SCENARIO"]](client)
 
 

@@ -19,13 +19,28 @@ The Model Context Protocol has an official
 [conformance suite](https://github.com/modelcontextprotocol/conformance). It plays a client to a server that offers what
 its scenarios call, and a server to a client that does what they ask. `make conformance` runs it over Streamable HTTP
 against a server on Douane's SDK, against a client on the same, and against each with the gateway between: one upstream,
-names as they are, a policy that permits everything. Before the server the gateway speaks the revision of the suite with
-both sides; before the client it speaks whatever each of them does. This page is written from what the last run left in
+names as they are, a policy that permits everything. The fixture serves both revisions by the same functions, so the
+gateway is tried with each in front and each behind. This page is written from what the last run left in
 `tests/conformance/results.json`, and a test holds it to that.
 
 It is counted more strictly than the suite does itself: a scenario has passed when at least one of its checks succeeded,
 none failed and none warned. Two controls run each time and must not pass: a port where nobody listens, and a server
 broken on purpose. A run in which something fails that passed before fails as a whole."""
+
+
+_AUTH = "auth/"
+_WHY = {"tasks-status-notifications": "the suite checks nothing yet"}
+_BETWEEN = {
+    "server-sse-polling": "the server's stream is closed in mid-call, and it is the gateway that comes back for the rest"
+}
+_BRIDGED = {
+    "server-stateless": "it wants an error that revision 2025-11-25 does not have: a tool there that cannot ask says so"
+    " in its result, and that is what comes through",
+    "input-required-result-basic-elicitation": "it wants the key `user_name`; a question of revision 2025-11-25 has no"
+    " key, so the gateway makes one",
+    "input-required-result-ignore-extra-params": "it answers under that key before it was asked",
+}
+"""What no gateway can make good, where the server behind it is of the older revision."""
 
 
 def page() -> str:
@@ -56,17 +71,32 @@ def _share(told: Told, *, required: bool) -> str:
 
 
 def _failing(leg: Leg, told: Told) -> Iterator[str]:
-    failing = {name: why for name, why in told.items() if not why["passed"]}
+    failing = {name: why for name, why in told.items() if not why["passed"] and not name.startswith(_AUTH)}
+    unauthorized = [why["required"] for name, why in told.items() if not why["passed"] and name.startswith(_AUTH)]
+    if unauthorized:
+        yield ""
+        yield (
+            f"{leg.says[0].upper()}{leg.says[1:]}: the scenarios of authorization do not pass, {sum(unauthorized)} of them"
+            " required; it is not there yet."
+        )
     if not failing:
         return
     yield ""
     yield f"## What does not pass: {leg.says}"
     yield ""
-    yield "| scenario | | checks |"
-    yield "|---|---|---|"
+    yield "| scenario | | checks | why |"
+    yield "|---|---|---|---|"
     for name, why in failing.items():
         kind = "required" if why["required"] else "not scored"
-        yield f"| `{name}` | {kind} | {_counts(why['checks'])} |"
+        yield f"| `{name}` | {kind} | {_counts(why['checks'])} | {_why(leg, name)} |"
+
+
+def _why(leg: Leg, name: str) -> str:
+    if name in _WHY:
+        return _WHY[name]
+    if not leg.name.startswith("gateway "):
+        return ""
+    return _BETWEEN.get(name, "") or (_BRIDGED.get(name, "") if leg.name == "gateway 2026-07-28 to 2025-11-25" else "")
 
 
 def _counts(checks: Mapping[str, int]) -> str:

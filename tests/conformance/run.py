@@ -63,8 +63,22 @@ def _newer() -> AbstractAsyncContextManager[str]:
 LEGS: Sequence[Leg] = (
     Leg("server 2025-11-25", "server", HANDSHAKE, "a server, revision 2025-11-25", _direct),
     Leg("server 2026-07-28", "server", MODERN, "a server, revision 2026-07-28", _direct),
-    Leg("gateway 2025-11-25", "server", HANDSHAKE, "the gateway before that server, revision 2025-11-25", _older),
-    Leg("gateway 2026-07-28", "server", MODERN, "the gateway before that server, revision 2026-07-28", _newer),
+    Leg("gateway 2025-11-25", "server", HANDSHAKE, "the gateway, 2025-11-25 on both sides", _older),
+    Leg("gateway 2026-07-28", "server", MODERN, "the gateway, 2026-07-28 on both sides", _newer),
+    Leg(
+        "gateway 2025-11-25 to 2026-07-28",
+        "server",
+        HANDSHAKE,
+        "the gateway, 2025-11-25 in front and 2026-07-28 behind",
+        _newer,
+    ),
+    Leg(
+        "gateway 2026-07-28 to 2025-11-25",
+        "server",
+        MODERN,
+        "the gateway, 2026-07-28 in front and 2025-11-25 behind",
+        _older,
+    ),
     Leg("client 2025-11-25", "client", HANDSHAKE, "a client, revision 2025-11-25"),
     Leg("client 2026-07-28", "client", MODERN, "a client, revision 2026-07-28"),
     Leg(
