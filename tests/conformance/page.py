@@ -6,7 +6,7 @@ from typing import Any
 
 from .run import LEGS, RESULTS, Leg
 
-__all__ = ["PAGE", "page"]
+__all__ = ["PAGE", "page", "why_not"]
 
 PAGE = RESULTS.parents[2] / "docs" / "conformance.md"
 
@@ -39,8 +39,11 @@ _BRIDGED = {
     "input-required-result-basic-elicitation": "it wants the key `user_name`; a question of revision 2025-11-25 has no"
     " key, so the gateway makes one",
     "input-required-result-ignore-extra-params": "it answers under that key before it was asked",
+    "tasks-required-task-error": "it wants a refusal; the gateway runs tasks of that revision for clients that have none",
+    "tasks-mrtr-input": "a task of that revision that asks is not carried",
+    "tasks-mrtr-composition": "the same",
 }
-"""What no gateway can make good, where the server behind it is of the older revision."""
+"""Where the server behind the gateway is of the older revision."""
 
 
 def page() -> str:
@@ -88,10 +91,11 @@ def _failing(leg: Leg, told: Told) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, why in failing.items():
         kind = "required" if why["required"] else "not scored"
-        yield f"| `{name}` | {kind} | {_counts(why['checks'])} | {_why(leg, name)} |"
+        yield f"| `{name}` | {kind} | {_counts(why['checks'])} | {why_not(leg, name)} |"
 
 
-def _why(leg: Leg, name: str) -> str:
+def why_not(leg: Leg, name: str) -> str:
+    """Why a scenario does not pass; empty where that would be a fault."""
     if name in _WHY:
         return _WHY[name]
     if not leg.name.startswith("gateway "):

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from .page import PAGE, page
+from .page import PAGE, page, why_not
+from .run import LEGS, RESULTS
 from .tally import COMPLETED, Scenario, scenarios, worse
 
 STAMP = "2026-11-25T11-04-54-853Z"
@@ -61,6 +62,14 @@ def test_what_passed_before_and_does_not_now_is_worse_and_nothing_else_is() -> N
     before = {"server": {"kept": good, "lost": good, "gone": good, "never": bad}}
     now = {"server": {"kept": good, "lost": bad, "never": bad, "new": bad}}
     assert list(worse(before, now)) == ["server: lost: a: failure: no", "server: gone: it did not run"]
+
+
+def test_every_required_scenario_passes_but_those_of_authorization_and_those_the_page_explains() -> None:
+    legs = json.loads(RESULTS.read_text(encoding="utf-8"))["legs"]
+    failing = [
+        (leg, name) for leg in LEGS for name, told in legs[leg.name].items() if told["required"] > told["passed"]
+    ]
+    assert [(leg.name, name) for leg, name in failing if not name.startswith("auth/") and not why_not(leg, name)] == []
 
 
 def test_the_page_says_what_the_last_run_left() -> None:
