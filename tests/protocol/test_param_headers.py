@@ -103,6 +103,8 @@ def test_values_are_written_as_the_specification_writes_them() -> None:
         ({"region": ["eu"]}, {b"mcp-param-region": b"eu"}, "there is no such value"),
         ({"level": 42}, {b"mcp-param-level": b"4_2"}, "does not mirror"),
         ({"level": 42}, {b"mcp-param-level": b"42.5"}, "does not mirror"),
+        # Digits of another script, which int() reads.
+        ({"level": 42}, {b"mcp-param-level": b"=?base64?77yU77yS?="}, "does not mirror"),
         ({"level": True}, {b"mcp-param-level": b"1"}, "does not mirror"),
         ({"dry": True}, {b"mcp-param-dry": b"True"}, "does not mirror"),
     ],

@@ -18,7 +18,7 @@ __all__ = ["ParamHeader", "header_values", "mirrored", "param_fault", "param_hea
 _MARK = "x-mcp-header"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TYPES = ("string", "integer", "boolean")
-_INTEGER = re.compile(r"(-?\d{1,16})(?:\.0*)?")
+_INTEGER = re.compile(r"(-?[0-9]{1,16})(?:\.0*)?")
 _SAFE = 2**53 - 1
 """Beyond it JavaScript loses integers."""
 
