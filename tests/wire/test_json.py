@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from douane.wire import json
+from douane.wire import json, rpc
 from douane.wire.codes import INVALID_REQUEST, PARSE_ERROR
 from douane.wire.json import FrameError, Limits
 
@@ -103,6 +103,13 @@ def test_sixty_four_levels_are_read_and_sixty_five_are_not(inside: bytes) -> Non
 def test_brackets_beside_each_other_are_not_depth() -> None:
     flat = b"[" + b",".join([b"[{}]"] * 500) + b"]"
     assert json.parse(flat)[1] == flat
+
+
+@pytest.mark.parametrize("data", [b'"' + b"[" * 65 + b'"', b'"' + b"{}" * 500 + b'"'])
+def test_brackets_in_a_text_that_stands_alone_are_no_depth_at_all(data: bytes) -> None:
+    assert json.decode(data) == data.decode().strip('"')
+    with pytest.raises(FrameError, match="not a JSON-RPC message"):
+        rpc.read(data)
 
 
 @pytest.mark.parametrize("depth", [1000, 1024, 1025, 100_000])

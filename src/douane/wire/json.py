@@ -95,7 +95,8 @@ def _how_many(data: bytes, char: bytes) -> int:
 
 def _check_depth(canonical: bytes, max_depth: int) -> None:
     brackets = _STRING.sub(b"", canonical).translate(None, delete=_NOT_BRACKETS)
-    if max(accumulate(map(_STEP.__getitem__, brackets))) > max_depth:
+    # None at all, where every bracket stands inside a string.
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > max_depth:
         raise FrameError(f"nested deeper than {max_depth}")
 
 
