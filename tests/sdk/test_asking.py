@@ -533,6 +533,51 @@ async def test_after_the_call_nobody_can_be_asked() -> None:
         await kept[0].roots()
 
 
+async def test_an_answer_is_for_the_question_that_was_shown_and_not_for_a_later_one_of_its_key() -> None:
+    server = Server("s")
+    enough, later = asyncio.Event(), asyncio.Event()
+
+    @server.tool()
+    async def delete(ctx: Context) -> str:
+        """Asks to delete one thing; after a while, another."""
+        first = asyncio.ensure_future(ctx.elicit("Delete A?", Name, key="sure"))
+        await enough.wait()
+        first.cancel()
+        await asyncio.wait({first})
+        later.set()
+        return f"B: {(await ctx.elicit('Delete B?', Name, key='sure')).action}"
+
+    async with line(server) as client:
+        asked = await client.modern("delete")
+        enough.set()
+        await asyncio.wait_for(later.wait(), BOUND_S)
+        again = await client.modern("delete", answers={"sure": accepted(name="yes")}, state=state_of(asked))
+        assert asks_of(again)["sure"]["params"]["message"] == "Delete B?"
+        told = await client.modern("delete", answers={"sure": {"action": "decline"}}, state=state_of(again))
+        assert text_of(told) == "B: decline"
+
+
+async def test_a_function_that_is_ended_cannot_ask_once_more() -> None:
+    server = Server("s")
+    ended: list[str] = []
+
+    @server.tool()
+    async def undo(ctx: Context) -> str:
+        """Asks what to do about it, when it is ended."""
+        try:
+            await ctx.roots(key="first")
+        finally:
+            try:
+                await ctx.roots(key="undo")
+            except RuntimeError as exc:
+                ended.append(str(exc))
+        return ""
+
+    async with line(server) as client:
+        asks_of(await client.modern("undo"))
+    assert ended == ["the call has ended; nobody can be asked any more"]
+
+
 async def test_two_questions_of_one_key_at_once_are_a_fault_of_the_author() -> None:
     server = Server("s")
 

@@ -9,7 +9,7 @@ from ..flow.chain import Emit
 from ..flow.rounds import AnswerFault
 from ..protocol.call import Call, Event, Principal
 from ..protocol.questions import undeclared
-from .inquiry import Inquiry
+from .inquiry import ENDED, Inquiry
 from .questions import (
     Action,
     CannotAsk,
@@ -172,7 +172,7 @@ class Context:
     async def ask(self, questions: Mapping[str, Question[Any]]) -> dict[str, Any]:
         """Several at once, by their keys: the caller sees them together. Raises CannotAsk."""
         if self._ended:
-            raise RuntimeError("the call has ended; nobody can be asked any more")
+            raise RuntimeError(ENDED)
         if self._inquiry is None:
             raise self._nobody(questions)
         return await self._inquiry.ask(questions)

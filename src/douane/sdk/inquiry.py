@@ -19,10 +19,11 @@ from ..protocol.questions import undeclared
 from ..protocol.tasks import accepts
 from .questions import CannotAsk, Question
 
-__all__ = ["Inquiry", "TakeOver"]
+__all__ = ["ENDED", "Inquiry", "TakeOver"]
 
 logger = logging.getLogger(__name__)
 
+ENDED = "the call has ended; nobody can be asked any more"
 _LAST_WORDS_S = 5.0
 """For what a function does when it is cancelled."""
 
@@ -57,6 +58,9 @@ class Inquiry:
         self._brought: dict[str, Any] = dict(call.answers)
         """Answers that came before they were asked for."""
         self._open: dict[str, _Open] = {}
+        self._shown: dict[str, _Open] = {}
+        """What the last round has asked: an answer is for that, even if another question has its key by now."""
+        self._closed = False
         self._unsaid = False
         self._asked = 0
         self._news: asyncio.Future[None] | None = None
@@ -70,7 +74,9 @@ class Inquiry:
     # --- for the function ---
 
     async def ask(self, questions: Mapping[str, Question[Any]]) -> dict[str, Any]:
-        """The answer to each, read. Raises CannotAsk before anything is asked."""
+        """The answer to each, read. Raises CannotAsk before anything is asked, RuntimeError when nobody would answer."""
+        if self._closed:
+            raise RuntimeError(ENDED)
         missing = undeclared((question.request for question in questions.values()), self._call.capabilities)
         if missing is not None:
             raise CannotAsk(missing)
@@ -123,7 +129,8 @@ class Inquiry:
             if self._open and not self._unsaid:
                 if self.teller is not None:
                     self.teller.pause()
-                return InputRequired({key: one.question.request for key, one in self._open.items()})
+                self._shown = dict(self._open)
+                return InputRequired({key: one.question.request for key, one in self._shown.items()})
             self._news = self._loop.create_future()
             await self._news
         self.close()
@@ -138,7 +145,8 @@ class Inquiry:
         return deferred
 
     async def answer(self, call: Call, emit: Emit) -> None:
-        read = {key: self._read(key, one, call.answers) for key, one in self._open.items() if key in call.answers}
+        waiting = {key: one for key, one in self._shown.items() if self._open.get(key) is one}
+        read = {key: self._read(key, one, call.answers) for key, one in waiting.items() if key in call.answers}
         self._call = call
         if self.teller is not None:
             self.teller.go_on(call, emit)
@@ -156,6 +164,7 @@ class Inquiry:
 
     def close(self) -> None:
         """Nothing will be answered any more: whoever waits for it is cancelled, in whatever thread."""
+        self._closed = True
         for one in self._open.values():
             one.answer.cancel()
         self._open.clear()
