@@ -4,10 +4,13 @@ import asyncio
 import json
 
 import pytest
-from peers import BOUND_S, Json
+from peers import BOUND_S, OLDER, Json
 
-from douane.sdk import Context, Elicit, Server
+from douane.flow.rounds import Unanswered
+from douane.sdk import Context, Elicit, ListRoots, Server
+from douane.sdk.asked_client import AskedClient
 from douane.sdk.serving import LOCAL
+from douane.wire.codes import INTERNAL_ERROR
 
 from .asked import EVERYTHING, Line, accepted, line, text_of
 from .test_asking import ROOTS, SAID, World
@@ -167,6 +170,30 @@ async def test_the_end_of_the_line_ends_what_was_asked_on_it() -> None:
         await client.link.aclose()
         await asyncio.wait_for(world.all_ended.wait(), BOUND_S)
         await client.door.aclose()
+
+
+async def test_a_client_that_goes_while_its_question_is_written_is_not_waited_for() -> None:
+    said: list[bytes] = []
+    client = AskedClient(OLDER)
+    asking = asyncio.ensure_future(client.ask({"roots": ListRoots().request}, said.append, BOUND_S))
+    await asyncio.sleep(0)
+    client.close()
+    with pytest.raises(Unanswered) as unanswered:
+        await asking
+    assert unanswered.value.outcome.code == INTERNAL_ERROR
+    assert (said, client.waiting) == ([], 0)
+
+
+async def test_a_client_that_initializes_again_is_not_waited_for() -> None:
+    world = World()
+    async with line(world.server) as client:
+        await client.greet()
+        await client.older("greet")
+        await client.greet()
+        told = await client.hear()
+        said = "client: it has gone, or has begun anew, and cannot be asked"
+        assert (told["id"], told["error"]["message"]) == ("call", said)
+    assert len(world.ended) == 1
 
 
 # --- what older revisions do not know ---

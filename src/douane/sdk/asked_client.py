@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Say = Callable[[bytes], None]
 """Where a question goes: with the answer to the call that it belongs to."""
 _Waiter = asyncio.Future[rpc.Response | rpc.Error]
-_GONE = "client: it has gone, and cannot be asked"
+_GONE = "client: it has gone, or has begun anew, and cannot be asked"
 _REJECTED = -1
 """What clients say when a person has refused (client/sampling.mdx, error handling)."""
 
@@ -48,8 +48,6 @@ class AskedClient:
 
     async def ask(self, questions: Mapping[str, JSON], say: Say, within_s: float) -> JSON:
         """The answer to each. Raises Unanswered: before anything is sent, where one cannot be put."""
-        if self._gone:
-            raise _unanswered(INTERNAL_ERROR, _GONE)
         older = {key: self._older(question) for key, question in questions.items()}
         asking = [asyncio.ensure_future(self._ask(question, say, within_s)) for question in older.values()]
         try:
@@ -69,7 +67,7 @@ class AskedClient:
             found.waiter.set_result(answer)
 
     def close(self) -> None:
-        """The client has gone: nobody will answer."""
+        """The client has gone, or has initialized again: nobody will answer."""
         self._gone = True
         for waiter in self._peer.drop_all() if self._peer is not None else ():
             if not waiter.done():
@@ -86,6 +84,9 @@ class AskedClient:
         return older
 
     async def _ask(self, question: JSON, say: Say, within_s: float) -> dict[str, Any]:
+        # Here, not before: it may have gone since the questions were written.
+        if self._gone:
+            raise _unanswered(INTERNAL_ERROR, _GONE)
         method: str = question["method"]
         if self._peer is None:
             self._peer = Peer()

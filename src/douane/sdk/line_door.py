@@ -202,6 +202,9 @@ class LineDoor:
         hello = handshake.read_hello(request)
         if isinstance(hello, Refused):
             return _refuse(say, request.id, hello)
+        if self._greeted is not None:
+            # Its answers would not find the old session's questions.
+            self._greeted.asked.close()
         self._greeted = Greeted(*hello)
         result = self._listener.initialize(self._greeted.revision, list_changed=True)
         return self._begin(request.id, self._say(request.id, result, say))
