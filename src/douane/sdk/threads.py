@@ -76,8 +76,7 @@ class _Crew:
         threading.Thread(target=self._work, name=f"douane-tool-{self._threads}", daemon=True).start()
 
     def dismiss(self) -> None:
-        for _ in range(self._threads):
-            self._queue.put(None)
+        self._queue.put(None)
 
     def _work(self) -> None:
         while True:
@@ -87,6 +86,8 @@ class _Crew:
             with self._lock:
                 self._idle -= 1
             if work is None:
+                # For the next. One for each would not do: a thread that waits for a person may still be joined by another.
+                self._queue.put(None)
                 return
             function, context, loop, future = work
             if not future.cancelled():
