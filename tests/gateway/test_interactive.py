@@ -233,6 +233,40 @@ async def test_a_question_on_the_shared_session_is_refused_and_the_other_calls_g
         assert [told(outcome) for outcome in outcomes] == [[{"error": -32601}]] * 3
 
 
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        (
+            {"properties": {"name": {"type": "string", "minLength": "3"}}},
+            "field 'name' has a 'minLength' that is no number",
+        ),
+        ({"properties": {"name": 3}}, "field 'name' must be an object"),
+        ({"properties": []}, "a form is an object with properties"),
+        ({"required": 3}, "`required` must list fields of the form"),
+        (3, "a form is an object with properties"),
+    ],
+)
+async def test_a_form_that_no_answer_could_be_held_against_is_refused_where_it_is_asked(
+    schema: Any, fault: str
+) -> None:
+    misshapen = {**FORM, "params": {"message": "who?", "requestedSchema": schema}}
+    async with house(asks(misshapen)) as at:
+        assert told(await at.run(at.call())) == [{"error": -32601}]
+
+    def hook(asked: Asked) -> None:
+        asked.answer({"resultType": "input_required", "inputRequests": {"mine": misshapen}})
+
+    async with Server("stateless", tools__call=hook) as server:
+        at = House(server, ASKING, TIMES)
+        try:
+            await asyncio.wait_for(at.upstream.start(), BOUND_S)
+            outcome = await at.run(at.call())
+            assert isinstance(outcome, Failed)
+            assert outcome.message.endswith(f"what is asked is no question: {fault}")
+        finally:
+            await at.upstream.aclose()
+
+
 async def test_calls_that_may_ask_wait_for_one_another_where_one_session_is_allowed() -> None:
     running: list[Asked] = []
     async with house(running.append) as at:

@@ -55,6 +55,13 @@ def test_every_kind_of_field_can_be_asked_for(field: Any) -> None:
         (form(f={"type": "array"}), "field 'f' is a list, which has to offer choices: strings that are named"),
         (form(f={"type": "string", "enum": ["a"], "default": "b"}), "field 'f' is none of a"),
         (form(f={"type": "integer", "default": "1"}), "field 'f' is no number"),
+        (form(f={"type": "string", "minLength": "3"}), "field 'f' has a 'minLength' that is no number"),
+        (form(f={"type": "number", "maximum": True}), "field 'f' has a 'maximum' that is no number"),
+        (form() | {"required": [["f"]]}, "`required` must list fields of the form"),
+        (
+            form(f={"type": "string", "format": ["date"]}),
+            "field 'f' has a format other than email, uri, date, date-time",
+        ),
     ],
 )
 def test_what_no_client_could_draw_is_refused(schema: Any, fault: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from ..wire.json import is_object
 from .call import JSON
 
-__all__ = ["choices_of", "content_fault", "schema_fault"]
+__all__ = ["choices_of", "content_fault", "schema_fault", "shape_fault"]
 
 _SHOWN = frozenset({"type", "title", "description", "default"})
 _KEYWORDS: dict[str, frozenset[str]] = {
@@ -28,8 +28,26 @@ _FORMATS: dict[str, re.Pattern[str]] = {
     "date": re.compile(r"\d{4}-\d\d-\d\d"),
     "date-time": re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)?"),
 }
+_BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
 _MAX_TEXT = 64 * 1024
 """More than anybody types into a form."""
+
+
+def shape_fault(schema: object) -> str | None:
+    """Why nothing can be held against `schema`, or None. It may still say more than a form is allowed to."""
+    fields: object = schema.get("properties", {}) if is_object(schema) else None
+    if not is_object(schema) or not is_object(fields):
+        return "a form is an object with properties"
+    required: object = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in cast("list[object]", required)):
+        return "`required` must list fields of the form"
+    for name, field in fields.items():
+        if not is_object(field):
+            return f"field {name!r} must be an object"
+        bound = next((bound for bound in _BOUNDS if bound in field and type(field[bound]) not in (int, float)), None)
+        if bound is not None:
+            return f"field {name!r} has a {bound!r} that is no number"
+    return None
 
 
 def schema_fault(schema: JSON) -> str | None:
@@ -39,23 +57,22 @@ def schema_fault(schema: JSON) -> str | None:
         return "a form is an object with properties"
     if odd := schema.keys() - {"$schema", "type", "properties", "required", "title", "description"}:
         return f"a form knows no {sorted(odd)[0]!r}"
-    required: object = schema.get("required", [])
-    if not isinstance(required, list) or any(name not in fields for name in cast("list[object]", required)):
+    if (misshapen := shape_fault(schema)) is not None:
+        return misshapen
+    if any(name not in fields for name in schema.get("required", ())):
         return "`required` must list fields of the form"
     faults = ((name, _field_fault(field)) for name, field in fields.items())
     return next((f"field {name!r} {fault}" for name, fault in faults if fault is not None), None)
 
 
-def _field_fault(field: object) -> str | None:
-    if not is_object(field):
-        return "must be an object"
+def _field_fault(field: JSON) -> str | None:
     type_: object = field.get("type")
     known = _KEYWORDS.get(type_) if isinstance(type_, str) else None
     if known is None:
         return "must be a string, number, integer, boolean, or an array of choices"
     if odd := field.keys() - known:
         return f"says {sorted(odd)[0]!r}, which a form cannot; check it after the answer instead"
-    if "format" in field and field["format"] not in _FORMATS:
+    if "format" in field and str(field["format"]) not in _FORMATS:
         return f"has a format other than {', '.join(_FORMATS)}"
     if choices_of(field) == []:
         return "offers no choices"
@@ -82,7 +99,7 @@ def choices_of(field: JSON) -> list[str] | None:
 
 
 def content_fault(schema: JSON, content: JSON) -> str | None:
-    """Why `content` does not fill in the form, or None. Fields nobody asked for are no fault."""
+    """Why `content` does not fill in the form, which has a shape, or None. Fields nobody asked for are no fault."""
     fields = cast("Mapping[str, JSON]", schema.get("properties", {}))
     for name in cast("list[str]", schema.get("required", [])):
         if name not in content:

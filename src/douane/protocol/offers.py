@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ..wire.json import is_object
 from .call import JSON
-from .questions import said_missing, undeclared
+from .forms import shape_fault
+from .questions import ELICIT, said_missing, undeclared
 from .tasks import EXTENSION, accepts
 
 __all__ = ["ASKABLE", "Askable", "offered", "question_fault"]
@@ -45,4 +46,10 @@ def question_fault(question: object, capabilities: JSON) -> str | None:
     if not is_object(question) or not is_object(question.get("params", {})):
         return "what is asked is no question"
     missing = undeclared([question], capabilities)
-    return None if missing is None else f"{said_missing(missing)} was not declared"
+    if missing is not None:
+        return f"{said_missing(missing)} was not declared"
+    params: JSON = question.get("params", {})
+    if question["method"] != ELICIT or params.get("mode", "form") != "form":
+        return None
+    misshapen = shape_fault(params.get("requestedSchema", {}))
+    return None if misshapen is None else f"what is asked is no question: {misshapen}"
