@@ -36,6 +36,21 @@ def test_a_field_for_a_secret_is_found_however_it_is_written(name: str) -> None:
     assert secret_field(form("plain", title=name)) == "plain"
 
 
+@pytest.mark.parametrize("name", ["otp", "cvv", "cardNumber", "pin_code", "passcode"])
+@pytest.mark.parametrize("type_", ["integer", "number"])
+def test_a_secret_of_digits_is_found_in_a_field_for_a_number(name: str, type_: str) -> None:
+    assert secret_field(form(name, type=type_)) == name
+
+
+@pytest.mark.parametrize("name", ["api_key_count", "session token minutes", "password_length"])
+def test_a_number_about_a_secret_is_none(name: str) -> None:
+    assert secret_field(form(name, type="integer")) is None
+
+
+def test_choices_that_are_none_hide_nothing() -> None:
+    assert secret_field(form("password", enum=None)) == "password"
+
+
 @pytest.mark.parametrize(
     "name", ["maxTokens", "token_count", "key", "keyword", "card", "number", "secretary", "passenger", "pin", "monkey"]
 )
