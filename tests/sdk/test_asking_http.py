@@ -126,6 +126,15 @@ async def test_a_client_that_takes_no_stream_is_told_why_it_cannot_be_asked() ->
         assert "a client that takes no event stream cannot be asked" in text_of(answer.message)
 
 
+async def test_a_batch_of_one_that_takes_no_stream_is_told_so_too() -> None:
+    async with serving(World()) as at, http(at) as client:
+        await client.greet("2025-03-26", capabilities=EVERYTHING)
+        headers = client.headers() | {"accept": "application/json"}
+        batch = cast("Any", [request("tools/call", tool("in_one"))])
+        answer = await asyncio.wait_for(post(at, batch, headers), BOUND_S)
+        assert "a client that takes no event stream cannot be asked" in text_of(cast("Any", answer.message)[0])
+
+
 async def test_a_question_outlives_the_connection_it_came_on() -> None:  # T16
     world = World()
     async with serving(world) as at, http(at) as client:

@@ -221,8 +221,7 @@ class HttpDoor:
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
         else:
             answer = SessionAnswer(reply, frame.params, session)
-            say = answer.say if session.greeted.capabilities and _takes_streams(request) else None
-            task = self._begin_in(session, frame, said, answer, say)
+            task = self._begin_in(session, frame, said, answer, _asks_with(request, session, answer))
             # One that is cancelled before its first step never gets to say that it was.
             task.add_done_callback(lambda _: None if reply.begun else answer.abandon())
 
@@ -306,10 +305,12 @@ class HttpDoor:
             return
         whole = BatchAnswer(reply, session)
         for message in messages:
-            self._in_batch(message, whole, session, principal)
+            self._in_batch(message, whole, request, session, principal)
         whole.answers.seal()
 
-    def _in_batch(self, message: bytes, whole: BatchAnswer, session: ClientSession, principal: Principal) -> None:
+    def _in_batch(
+        self, message: bytes, whole: BatchAnswer, request: Request, session: ClientSession, principal: Principal
+    ) -> None:
         answers = whole.answers
         try:
             frame = rpc.read(message, self._limits)
@@ -328,7 +329,7 @@ class HttpDoor:
                 answers.add(rpc.write_result(frame.id, said))
             else:
                 part = whole.part(frame.params)
-                answers.owe(self._begin_in(session, frame, said, part, part.say))
+                answers.owe(self._begin_in(session, frame, said, part, _asks_with(request, session, part)))
         else:
             session.greeted.asked.answered(frame)
 
@@ -428,6 +429,11 @@ def _papers(request: Request, principal: Principal, until_s: float) -> _Papers:
         request.headers.get(b"mcp-protocol-version") == _MODERN,
         until_s,
     )
+
+
+def _asks_with(request: Request, session: ClientSession, answer: SessionAnswer | Part) -> Say | None:
+    """Where the client can be asked something, if it can."""
+    return answer.say if session.greeted.capabilities and _takes_streams(request) else None
 
 
 def _takes_streams(request: Request) -> bool:
