@@ -179,6 +179,19 @@ async def test_what_was_left_out_is_asked_again_and_what_came_is_kept() -> None:
     await handler.aclose()
 
 
+async def test_no_more_than_64_kib_of_answers_are_kept_for_the_others_to_come() -> None:
+    handler = parking(Conversation("name+age"))
+    token = (await ask(handler)).state
+    refused = await handler(resumed(token, {"name": "A" * 65_536}), EMIT)
+    assert isinstance(refused, Refused)
+    assert "together" in refused.reason
+    outcome = await handler(resumed(token, {"name": "A" * 65_536, "age": 7}), EMIT)
+    assert outcome == Complete({"told": [{"name": "A" * 65_536, "age": 7}]})
+    # Nor is what it came to, which is as long.
+    assert await handler(resumed(token, {"name": "A", "age": 7}), EMIT) == LOST
+    await handler.aclose()
+
+
 async def test_answers_that_are_none_are_refused_and_better_ones_still_taken() -> None:
     handler = parking(Conversation("name"))
     token = (await ask(handler)).state

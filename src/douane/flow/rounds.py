@@ -18,7 +18,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..protocol.call import JSON, Call, Principal
-from ..protocol.outcome import Failed, InputRequired, Outcome, Refused
+from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
+from ..wire import json
 from ..wire.codes import DEADLINE_EXCEEDED, INTERNAL_ERROR, INVALID_PARAMS
 from .chain import Emit, Handler
 from .trail import Trail
@@ -29,6 +30,8 @@ _NO_ANSWERS: JSON = {}
 _KEPT_S = 60.0
 """How long a round that was answered is remembered: a caller that lost the answer comes back at once."""
 _MAX_KEPT = 256
+_MAX_KEPT_BYTES = 64 * 1024
+"""Of what callers make us keep: the answers of one call that lack others, and what one round has come to."""
 _LOST = "client: this interaction is lost: it expired, ended, or was of another process; start the call again"
 
 
@@ -112,6 +115,11 @@ class Parking:
         answers = parked.answers | {key: call.answers[key] for key in parked.asks if key in call.answers}
         left = {key: question for key, question in parked.asks.items() if key not in answers}
         if left:
+            if len(json.encode(answers)) > _MAX_KEPT_BYTES:
+                said = (
+                    f"client: more than {_MAX_KEPT_BYTES} bytes are not kept; answer all questions of a round together"
+                )
+                return Refused(INVALID_PARAMS, said)
             parked.answers = answers
             return InputRequired(left, token, lambda: self._expire(token))
         self._take(token)
@@ -125,6 +133,9 @@ class Parking:
             said = await self._answer(token, parked, call, emit)
         finally:
             heard.set_result(said)
+            if isinstance(said, Complete) and len(said.encoded or json.encode(said.result)) > _MAX_KEPT_BYTES:
+                # Whoever waits for it has it; who comes back later has to call again.
+                self._forget(token)
         return said
 
     async def _answer(self, token: str, parked: _Parked, call: Call, emit: Emit) -> Outcome:
