@@ -162,6 +162,17 @@ async def test_what_is_asked_at_once_is_one_round() -> None:
         assert told(outcome) == [YES, YES, YES]
 
 
+async def test_a_question_that_its_own_call_does_not_wait_for_is_refused_when_that_ends() -> None:
+    def asks_and_answers(asked: Asked) -> None:
+        asked.say({"id": next(_ids), **FORM})
+        asked.answer({"content": []})
+
+    async with house(asks_and_answers) as it:
+        assert isinstance(await it.run(it.call()), Complete)
+        await it.server.when(lambda: bool(it.server.replies))
+        assert it.server.replies[0]["result"] == {"action": "cancel"}
+
+
 async def test_a_server_may_name_its_questions() -> None:
     named = {**FORM, "params": {**FORM["params"], "_meta": {"douane/inputKey": "user_name"}}}
     async with house(asks_at_once(named, named), replace(ASKING, window_s=0.05)) as at:

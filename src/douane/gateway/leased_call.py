@@ -147,6 +147,8 @@ class LeasedCall:
             return Failed(UPSTREAM_UNAVAILABLE, f"gateway: an internal error (call {call.id})", "unknown")
 
     def _end(self, outcome: Outcome) -> None:
+        # What its server has not waited for is answered all the same: open, it would be the next call's.
+        self._refuse_all()
         if isinstance(outcome, Failed) and outcome.sent != "yes":
             self._leases.destroy(self._lease)
         else:
