@@ -48,7 +48,12 @@ class Listening:
             self.release(uri)
         self._places[uri] = place
         self._shown.setdefault(place, set()).add(uri)
-        return await self._upstreams[call.upstream](call, emit)
+        try:
+            return await self._upstreams[call.upstream](call, emit)
+        finally:
+            if not self.wants(place):
+                # It was let go of before the upstream had taken it.
+                self._released(place)
 
     def wants(self, place: Place) -> bool:
         return place in self._shown

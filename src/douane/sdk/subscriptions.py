@@ -113,7 +113,12 @@ class Subscriptions:
 
     async def ask(self, call: Call) -> Outcome:
         """The call through all that calls pass, with nobody listening to its events."""
-        return await self._handler(call, Emit(_ignore, Trail(call)))
+        try:
+            return await self._handler(call, Emit(_ignore, Trail(call)))
+        finally:
+            # Whoever wanted it may have let go while it was asked for.
+            if call.target is not None and call.target not in self._ears:
+                self.released(call.target)
 
     def unsubscribe(self, uri: str, ear: Ear) -> None:
         """Nothing is asked for that: who listens may always stop."""
