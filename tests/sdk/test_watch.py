@@ -167,6 +167,17 @@ async def test_who_gives_up_at_once_is_in_nobodys_way() -> None:
         await asyncio.wait_for(kept.add("x://a"), BOUND_S)
 
 
+async def test_of_what_was_given_up_before_it_was_asked_for_nothing_is_kept() -> None:
+    async with listener(lambda asked: None) as server, watching(server) as (kept, _, _):
+        # It does not answer: until it does it is asked for nothing more.
+        await server.until("subscriptions/listen")
+        given_up = asyncio.create_task(kept.add("x://a"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        assert not kept._waiting  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType]
+
+
 # --- the handshake era ---
 
 

@@ -208,7 +208,7 @@ class _ByStream:
             return
         if known is None:
             known = self._waiting[uri] = self._loop.create_future()
-            known.add_done_callback(lambda _: self._waiting.pop(uri, None))
+            known.add_done_callback(lambda known: self._forget(uri, known))
         if uri not in self._wanted:
             self._wanted[uri] = None
             self._change.set()
@@ -219,6 +219,8 @@ class _ByStream:
         except BaseException:
             if self._adding[uri] == 1:
                 self.drop(uri)
+                # The server may never be asked for it, and then nobody would settle this.
+                self._forget(uri, known)
             raise
         finally:
             _less(self._adding, uri)
@@ -227,6 +229,10 @@ class _ByStream:
         if uri in self._wanted:
             del self._wanted[uri]
             self._change.set()
+
+    def _forget(self, uri: str, known: "asyncio.Future[None]") -> None:
+        if self._waiting.get(uri) is known:
+            del self._waiting[uri]
 
     async def aclose(self) -> None:
         self._keeping.cancel()
