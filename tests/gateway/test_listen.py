@@ -2,7 +2,7 @@
 
 import asyncio
 
-from peers import BOUND_S, Ears, call
+from peers import BOUND_S, call
 
 from douane.flow.chain import Emit
 from douane.gateway.listen import Listening, Place

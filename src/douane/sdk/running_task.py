@@ -55,7 +55,9 @@ class RunningTask:
             future = self._answers.pop(key, None)
             if future is not None:
                 del self._questions[key]
-                future.set_result(answer)
+                # Its time may have run out a moment ago.
+                if not future.done():
+                    future.set_result(answer)
         self._stand()
 
     def emit(self, call: Call) -> Emit:
