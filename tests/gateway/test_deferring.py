@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from peers import ANNA, BOUND_S, Json, call
 
 from douane.flow.chain import Emit, Trail
@@ -71,6 +72,16 @@ async def test_a_caller_whose_share_is_used_up_is_served_as_one_that_knows_no_ta
     work.now_s = 61.0
     await work.begin()
     assert len(work.handles) == 1
+
+
+@pytest.mark.parametrize("bound", ["max_bytes", "max_bytes_per_principal"])
+async def test_the_arguments_that_tasks_are_judged_by_have_a_share_of_bytes(bound: str) -> None:
+    work = Work(**{bound: 1000})
+    large: Json = {"name": "echo", "arguments": {"text": "x" * 1000}}
+    assert isinstance(await work.ask(params=large), Deferred)
+    assert isinstance(await work.ask(params=large), Refused)
+    work.now_s = 61.0
+    assert isinstance(await work.ask(params=large), Deferred)
 
 
 async def test_a_task_is_kept_as_long_as_its_upstream_says() -> None:

@@ -35,6 +35,8 @@ class Handle(msgspec.Struct, frozen=True):
     """As it is shown here."""
     arguments: JSON
     """What policies that look at them judge the task by."""
+    size_bytes: int
+    """Of the arguments."""
     until_s: float
 
 
@@ -47,13 +49,21 @@ class Handles:
         *,
         max_handles: int = 10_000,
         max_per_principal: int = 1_000,
+        max_bytes: int = 128 * 1024 * 1024,
+        max_bytes_per_principal: int = 16 * 1024 * 1024,
         longest_s: float = 86_400.0,
     ) -> None:
-        """`longest_s`: what is kept without a word of it, where its upstream keeps it longer or for ever."""
+        """Bytes are those of arguments; the last that finds room may be of any size.
+
+        `longest_s`: what is kept without a word of it, where its upstream keeps it longer or for ever.
+        """
         self._clock, self._longest_s = clock, longest_s
         self._max_handles, self._max_per_principal = max_handles, max_per_principal
+        self._max_bytes, self._max_bytes_per_principal = max_bytes, max_bytes_per_principal
         self._kept: dict[str, Handle] = {}
         self._held: Counter[tuple[str, str, str]] = Counter()
+        self._held_bytes: Counter[tuple[str, str, str]] = Counter()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -61,12 +71,13 @@ class Handles:
     def has_room(self, owner: Principal) -> bool:
         """Whether one more can be given."""
         who = owner.identity
-        if len(self._kept) >= self._max_handles or self._held[who] >= self._max_per_principal:
+        if self._is_full(who):
             self._purge()
-        return len(self._kept) < self._max_handles and self._held[who] < self._max_per_principal
+        return not self._is_full(who)
 
     def give(self, call: Call, task: Task) -> Handle:
         """A handle for the task that `call` came to."""
+        arguments: JSON = call.params.get("arguments", _NOTHING)
         handle = Handle(
             secrets.token_urlsafe(32),
             call.principal.identity,
@@ -74,11 +85,14 @@ class Handles:
             call.upstream or "",
             task.id,
             call.target or "",
-            call.params.get("arguments", _NOTHING),
+            arguments,
+            len(msgspec.json.encode(arguments)),
             self._until_s(task),
         )
         self._kept[handle.id] = handle
         self._held[handle.owner] += 1
+        self._held_bytes[handle.owner] += handle.size_bytes
+        self._bytes += handle.size_bytes
         return handle
 
     def find(self, owner: Principal, id: str) -> Handle | None:
@@ -100,6 +114,11 @@ class Handles:
         if handle.id in self._kept:
             self._drop(handle)
 
+    def _is_full(self, who: tuple[str, str, str]) -> bool:
+        if len(self._kept) >= self._max_handles or self._bytes >= self._max_bytes:
+            return True
+        return self._held[who] >= self._max_per_principal or self._held_bytes[who] >= self._max_bytes_per_principal
+
     def _until_s(self, task: Task) -> float:
         ttl_s = self._longest_s if task.ttl_ms is None else task.ttl_ms / 1000
         return self._clock() + min(ttl_s, self._longest_s)
@@ -111,6 +130,8 @@ class Handles:
 
     def _drop(self, handle: Handle) -> None:
         del self._kept[handle.id]
+        self._bytes -= handle.size_bytes
+        self._held_bytes[handle.owner] -= handle.size_bytes
         self._held[handle.owner] -= 1
         if not self._held[handle.owner]:
-            del self._held[handle.owner]
+            del self._held[handle.owner], self._held_bytes[handle.owner]
