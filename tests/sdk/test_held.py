@@ -24,11 +24,12 @@ class Lodge:
 
     def __init__(self) -> None:
         self.out: set[bytes] = set()
+        self.fault: Exception = Turned(401, "client: no longer")
 
     def __call__(self, request: Request) -> Principal:
         name = request.headers.get(b"authorization", b"")
         if name in self.out:
-            raise Turned(401, "client: no longer")
+            raise self.fault
         return Principal(name.decode())
 
 
@@ -78,6 +79,22 @@ async def test_a_stream_does_not_outlive_the_token_it_was_opened_with(kind: str)
                 stream = events(other)
                 await anext(stream)
                 assert (await anext(stream)).message["method"] == "notifications/resources/list_changed"  # type: ignore[index]
+
+
+async def test_a_stream_ends_when_nobody_can_say_whether_it_may_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with doors() as (lodge, server, port):
+        anna, bert = Peer(port, "anna"), Peer(port, "bert")
+        async with anna.wire() as one, bert.wire() as other:
+            await opened(anna, one, "get")
+            await opened(bert, other, "get")
+            lodge.fault = RuntimeError("the table of tokens is gone")
+            lodge.out.add(b"Bearer anna")
+            assert [chunk async for chunk in one.chunks({"transfer-encoding": "chunked"})]
+            server.remove("resources", "x://a")
+            stream = events(other)
+            await anext(stream)
+            assert (await anext(stream)).message["method"] == "notifications/resources/list_changed"  # type: ignore[index]
+    assert "cannot be said" in caplog.text
 
 
 async def opened(peer: Peer, line: Wire, kind: str) -> None:

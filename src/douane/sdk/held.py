@@ -5,6 +5,7 @@ often than that. A stream on which nothing is said is kept awake, and one whose 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -13,6 +14,8 @@ from ..protocol.call import Principal
 from ..transports.http_server import Reply, Request
 
 __all__ = ["Admit", "Held", "Turned"]
+
+logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 2.0
 _PULSE_EVERY = 7
@@ -83,4 +86,8 @@ class Held:
         try:
             return self._admit(one.request) == one.principal
         except Turned:
+            return False
+        except Exception:
+            # A fault in a control refuses; and the others are looked at still.
+            logger.exception("it cannot be said whether a stream may go on: it ends")
             return False
