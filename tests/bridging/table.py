@@ -1,0 +1,219 @@
+"""Each feature in each of the four cells, and each trap: what happens, and the tests that show it.
+
+A cell is named by the era of the client and that of the server. A test is a node id below `tests/`; without brackets
+it stands for all its parameters. `run` runs exactly these, `page` writes nothing of a test that has not passed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+CELLS = ("handshake → handshake", "newest → handshake", "handshake → newest", "newest → newest")
+WORKS = "works"
+NOT_SHOWN = "not shown"
+
+
+class Cell(msgspec.Struct, frozen=True):
+    happens: str
+    tests: tuple[str, ...]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A feature with its four cells in the order of CELLS."""
+
+    feature: str
+    cells: tuple[Cell, Cell, Cell, Cell]
+
+
+class Trap(msgspec.Struct, frozen=True):
+    number: int
+    trap: str
+    tests: tuple[str, ...]
+    why_not: str = ""
+
+
+def _works(*tests: str) -> Cell:
+    return Cell(WORKS, tests)
+
+
+def _by_back(feature: str, test: str, handshake: str, newest: str) -> Row:
+    """A test that has clients of both eras, and the era of the server for a parameter."""
+    old, new = _works(f"{test}[{handshake}]"), _works(f"{test}[{newest}]")
+    return Row(feature, (old, old, new, new))
+
+
+def _four(feature: str, test: str, names: Sequence[str]) -> Row:
+    first, second, third, fourth = (_works(f"{test}[{name}]") for name in names)
+    return Row(feature, (first, second, third, fourth))
+
+
+_UNKNOWN = Cell(NOT_SHOWN, ())
+_EVENTS, _QUESTIONS = "frontdoor/test_events.py::", "frontdoor/test_questions.py::"
+_INTERACTIVE, _ASKING = "gateway/test_interactive.py::", "sdk/test_asking.py::"
+_ANSWERS = "counterparts/test_questions.py::test_the_official_client_answers_what_official_servers_ask"
+_FOUR = ("http-legacy-1-stdio", "http-auto-1-stdio", "http-legacy-2-stdio", "http-auto-2-stdio")
+_ERAS = ("handshake-handshake", "newest-handshake", "handshake-newest", "newest-newest")
+_SUBSCRIBED = "frontdoor/test_subscriptions.py::"
+_HERE = "bridging/test_cells.py::"
+
+ROWS = (
+    _by_back(
+        "discovery and handshake",
+        "frontdoor/test_sessions.py::test_a_server_of_every_revision_serves_clients_of_every_revision",
+        "2025-11-25",
+        "modern",
+    ),
+    _four("lists", _HERE + "test_every_list_has_what_the_server_has", _ERAS),
+    Row("pages of the server's lists", (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)),
+    _by_back(
+        "`list_changed`",
+        _SUBSCRIBED + "test_a_list_that_changed_is_told_to_who_asked_for_it",
+        "handshake",
+        "stateless",
+    ),
+    _four("tools/call", _HERE + "test_a_tool_is_called_and_its_structured_result_comes_back", _ERAS),
+    _four("structured output", _HERE + "test_a_tool_is_called_and_its_structured_result_comes_back", _ERAS),
+    _by_back(
+        "progress", _EVENTS + "test_progress_and_answers_pass_on_lines_of_both_eras", "upstream-2025", "upstream-2026"
+    ),
+    _by_back(
+        "log messages of a call",
+        _EVENTS + "test_log_messages_reach_the_caller_that_wants_them_from_its_level_up",
+        "upstream-2025",
+        "upstream-2026",
+    ),
+    Row(
+        "cancelling",
+        (
+            _works(_EVENTS + "test_the_notification_cancels_in_a_session_and_nothing_more_is_said"),
+            _works(_EVENTS + "test_a_closed_connection_cancels_a_call_of_the_stateless_era[upstream-2025]"),
+            _UNKNOWN,
+            _works(_EVENTS + "test_a_closed_connection_cancels_a_call_of_the_stateless_era[upstream-2026]"),
+        ),
+    ),
+    _four("errors of the protocol", _HERE + "test_an_unknown_tool_is_an_error_of_the_protocol", _ERAS),
+    _four("sampling", _ANSWERS, _FOUR),
+    _four("elicitation, form", _ANSWERS, _FOUR),
+    _four("elicitation, url", _ANSWERS, _FOUR),
+    _four("roots", _ANSWERS, _FOUR),
+    _four("prompts/get, with a question", _ANSWERS, _FOUR),
+    _four("resources/read, with a question", _ANSWERS, _FOUR),
+    _by_back(
+        "resource subscriptions",
+        _SUBSCRIBED + "test_what_many_want_to_hear_of_is_asked_for_once_and_told_to_all",
+        "handshake",
+        "stateless",
+    ),
+    _four("completions", _HERE + "test_a_completion_comes_from_the_server", _ERAS),
+    Row(
+        "tasks",
+        (
+            _works(
+                "counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway[stdio]"
+            ),
+            _works(
+                "counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway[stdio]"
+            ),
+            _works("counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"),
+            _works("counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"),
+        ),
+    ),
+    Row(
+        "caching hints",
+        tuple(
+            Cell(said, (f"{_HERE}test_hints_for_caches_are_said_to_the_newest_alone[{cell}]",))
+            for cell, said in zip(_ERAS, ("left out", "works", "left out", "works"), strict=True)
+        ),  # type: ignore[arg-type]
+    ),
+    Row(
+        "`x-mcp-header`",
+        (
+            _UNKNOWN,
+            _UNKNOWN,
+            _UNKNOWN,
+            _works(
+                "frontdoor/test_param_headers.py::test_what_the_headers_say_is_checked_and_the_upstream_is_sent_its_own"
+            ),
+        ),
+    ),
+    Row(
+        "sessions",
+        (
+            _works("frontdoor/test_sessions.py::test_a_session_ends_with_delete_and_is_then_unknown"),
+            Cell(
+                "none in front; one is kept for the caller behind",
+                (_INTERACTIVE + "test_a_session_is_kept_for_the_same_caller_with_the_same_offer_and_nobody_else",),
+            ),
+            _UNKNOWN,
+            Cell(
+                "none, and no GET and DELETE",
+                ("frontdoor/test_sessions.py::test_the_newest_revision_has_no_session_no_get_and_no_delete",),
+            ),
+        ),
+    ),
+    Row("resumption of a stream, in front of the gateway", (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)),
+    Row(
+        "ping",
+        tuple(
+            Cell(said, (f"{_HERE}test_a_ping_is_answered_where_it_exists[{cell}]",))
+            for cell, said in zip(
+                _ERAS,
+                (WORKS, "error -32601: the newest has none", WORKS, "error -32601: the newest has none"),
+                strict=True,
+            )
+        ),  # type: ignore[arg-type]
+    ),
+    Row(
+        "batches (2025-03-26 only)",
+        (
+            _works(
+                "frontdoor/test_batches.py::test_a_batch_is_answered_in_one_array_and_what_needs_no_answer_gets_none"
+            ),
+            _UNKNOWN,
+            _UNKNOWN,
+            _UNKNOWN,
+        ),
+    ),
+)
+
+_DIES = "transports/test_child.py::test_a_child_deaf_to_sigterm_and_to_the_end_of_its_input_is_killed"
+_NO_TEST = "no test was found that names it; not looked for in the code"
+
+TRAPS = (
+    Trap(1, "the server asks in mid-call, the client is of the newest era", (_ANSWERS + "[http-auto-1-stdio]",)),
+    Trap(2, "a question that belongs to no call", (_INTERACTIVE + "test_a_question_outside_of_any_call_is_refused_and_reaches_nobody",)),
+    Trap(3, "the client never comes back", (_QUESTIONS + "test_when_nobody_answers_the_server_is_told_its_process_ends_and_it_is_in_the_audit",)),
+    Trap(4, "the same retry twice", (_QUESTIONS + "test_the_same_retry_twice_is_told_the_same_twice_and_runs_once",)),
+    Trap(5, "a retry after a restart", (_QUESTIONS + "test_a_state_is_lost_with_the_process_that_gave_it_and_the_call_is_not_made_again",)),
+    Trap(6, "a retry with other arguments", (_QUESTIONS + "test_a_retry_with_other_arguments_or_a_changed_state_is_refused_and_the_first_goes_on",)),
+    Trap(7, "a retry by another caller", (_ASKING + "test_a_state_is_good_for_its_own_caller_only",), "in the SDK only"),
+    Trap(8, "answers without a state", (_QUESTIONS + "test_answers_to_nothing_are_a_fresh_call_that_may_ask_again",)),
+    Trap(9, "some of the answers", (_QUESTIONS + "test_answers_that_are_missing_or_none_are_asked_for_again_and_nothing_is_lost",)),
+    Trap(10, "capabilities that differ in the retry", (_QUESTIONS + "test_who_comes_back_without_the_capability_is_told_so_and_the_call_is_ended",)),
+    Trap(11, "the server goes on while the client is away", (_INTERACTIVE + "test_what_the_server_says_while_the_caller_is_away_is_told_when_it_comes_back",)),
+    Trap(12, "an approval and a question in one round", (), _NO_TEST),
+    Trap(13, "`initialize` with the envelope of the newest", (), _NO_TEST),
+    Trap(14, "`initialize` after `server/discover` on a line", (), _NO_TEST),
+    Trap(15, "a client that takes no stream", ("sdk/test_asking_http.py::test_a_client_that_takes_no_stream_is_told_why_it_cannot_be_asked",), "in the SDK only"),
+    Trap(16, "a disconnect in the middle of a question", ("sdk/test_asking_http.py::test_a_question_outlives_the_connection_it_came_on",), "in the SDK only"),
+    Trap(17, "a definition that changed since it was listed", ("gateway/test_upstream.py::test_a_definition_that_changed_since_it_was_listed_is_not_called",)),
+    Trap(18, "the first event before the acknowledgement", (), _NO_TEST),
+    Trap(19, "a change of what is hidden", (_SUBSCRIBED + "test_a_change_that_nobody_sees_is_told_to_nobody",)),
+    Trap(20, "an event of several lines", ("wire/test_sse.py::test_a_field_of_more_than_one_line_is_not_written",)),
+    Trap(21, "a 400 with -32000 for the first question", (), _NO_TEST),
+    Trap(22, "a 400 for an unknown session", (), "named in sdk/test_http_stream.py, within a test"),
+    Trap(23, "a server of another era since its update", ("gateway/test_upstream.py::test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once",)),
+    Trap(24, "an unknown tool", tuple(f"{_HERE}test_an_unknown_tool_is_an_error_of_the_protocol[{cell}]" for cell in _ERAS)),
+    Trap(25, "names beyond 64 characters", ("frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",)),
+    Trap(26, "`ttlMs` trusted for what is allowed", (), _NO_TEST),
+    Trap(27, "a child that ignores the end of its input", (_DIES,)),
+    Trap(28, "one id for a question and for a call", (_QUESTIONS + "test_each_kind_of_question_is_a_round_with_a_new_state",)),
+    Trap(29, "a server that never stops asking", (_INTERACTIVE + "test_a_server_that_never_stops_asking_is_given_up",)),
+    Trap(30, "a form that asks for a secret", (_QUESTIONS + "test_a_form_that_asks_for_a_secret_is_shown_to_nobody",)),
+)  # fmt: skip
+
+
+def named() -> Mapping[str, None]:
+    """Every test that is named, once, in order."""
+    cells = (test for row in ROWS for cell in row.cells for test in cell.tests)
+    return dict.fromkeys([*cells, *(test for trap in TRAPS for test in trap.tests)])
