@@ -11,7 +11,8 @@ from douane.auth.first_token import TokenUnusable, first_token, read_token
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o777])
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    # `tmp_path` is there before: made under 0o777, it would be closed to its owner.
     before = os.umask(request.param)
     yield
     os.umask(before)

