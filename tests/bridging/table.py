@@ -177,7 +177,6 @@ ROWS = (
 )
 
 _DIES = "transports/test_child.py::test_a_child_deaf_to_sigterm_and_to_the_end_of_its_input_is_killed"
-_NO_TEST = "no test was found that names it; not looked for in the code"
 
 TRAPS = (
     Trap(1, "the server asks in mid-call, the client is of the newest era", (_ANSWERS + "[http-auto-1-stdio]",)),
@@ -191,21 +190,21 @@ TRAPS = (
     Trap(9, "some of the answers", (_QUESTIONS + "test_answers_that_are_missing_or_none_are_asked_for_again_and_nothing_is_lost",)),
     Trap(10, "capabilities that differ in the retry", (_QUESTIONS + "test_who_comes_back_without_the_capability_is_told_so_and_the_call_is_ended",)),
     Trap(11, "the server goes on while the client is away", (_INTERACTIVE + "test_what_the_server_says_while_the_caller_is_away_is_told_when_it_comes_back",)),
-    Trap(12, "an approval and a question in one round", (), _NO_TEST),
-    Trap(13, "`initialize` with the envelope of the newest", (), _NO_TEST),
-    Trap(14, "`initialize` after `server/discover` on a line", (), _NO_TEST),
+    Trap(12, "an approval and a question in one round", (), "there are no approvals yet"),
+    Trap(13, "`initialize` with the envelope of the newest", ("sdk/test_line_door.py::test_a_method_that_is_not_of_the_newer_era_does_not_exist_in_its_envelope[initialize]",), "on a line; over HTTP by `server-stateless` of the [official suite](conformance.md)"),
+    Trap(14, "`initialize` after `server/discover` on a line", ("sdk/test_line_door.py::test_a_client_that_has_asked_in_the_newer_era_may_still_shake_hands",)),
     Trap(15, "a client that takes no stream", ("sdk/test_asking_http.py::test_a_client_that_takes_no_stream_is_told_why_it_cannot_be_asked",), "in the SDK only"),
     Trap(16, "a disconnect in the middle of a question", ("sdk/test_asking_http.py::test_a_question_outlives_the_connection_it_came_on",), "in the SDK only"),
     Trap(17, "a definition that changed since it was listed", ("gateway/test_upstream.py::test_a_definition_that_changed_since_it_was_listed_is_not_called",)),
-    Trap(18, "the first event before the acknowledgement", (), _NO_TEST),
+    Trap(18, "the first event before the acknowledgement", ("sdk/test_subscriptions.py::test_what_is_honoured_is_acknowledged_first_and_all_that_follows_bears_the_id",), "in the SDK only"),
     Trap(19, "a change of what is hidden", (_SUBSCRIBED + "test_a_change_that_nobody_sees_is_told_to_nobody",)),
     Trap(20, "an event of several lines", ("wire/test_sse.py::test_a_field_of_more_than_one_line_is_not_written",)),
-    Trap(21, "a 400 with -32000 for the first question", (), _NO_TEST),
-    Trap(22, "a 400 for an unknown session", (), "named in sdk/test_http_stream.py, within a test"),
+    Trap(21, "a 400 with -32000 for the first question", ("sdk/test_connect.py::test_any_other_answer_to_the_probe_is_an_older_server",)),
+    Trap(22, "a 400 for an unknown session", ("sdk/test_http_stream.py::test_a_server_that_started_anew_and_says_so_in_its_own_way_has_forgotten_its_session",)),
     Trap(23, "a server of another era since its update", ("gateway/test_upstream.py::test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once",)),
     Trap(24, "an unknown tool", tuple(f"{_HERE}test_an_unknown_tool_is_an_error_of_the_protocol[{cell}]" for cell in _ERAS)),
     Trap(25, "names beyond 64 characters", ("frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",)),
-    Trap(26, "`ttlMs` trusted for what is allowed", (), _NO_TEST),
+    Trap(26, "`ttlMs` trusted for what is allowed", (), "nothing reads it where it is decided; no test says so"),
     Trap(27, "a child that ignores the end of its input", (_DIES,)),
     Trap(28, "one id for a question and for a call", (_QUESTIONS + "test_each_kind_of_question_is_a_round_with_a_new_state",)),
     Trap(29, "a server that never stops asking", (_INTERACTIVE + "test_a_server_that_never_stops_asking_is_given_up",)),

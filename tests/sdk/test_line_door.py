@@ -127,6 +127,16 @@ async def test_discovery_and_ping_need_no_greeting_and_calls_do() -> None:
         assert at.calls == []
 
 
+async def test_a_client_that_has_asked_in_the_newer_era_may_still_shake_hands() -> None:
+    # Some ask first and go back to what they know, on the same process: other servers refuse them then.
+    async with client() as at:
+        await at.ask(1, "server/discover", newer())
+        assert (await at.greet())["result"]["protocolVersion"] == OLDER
+        assert (await at.ask(2, "ping"))["result"] == {}
+        # And back.
+        assert (await at.ask(3, "server/discover", newer()))["result"]["supportedVersions"] == ["2026-07-28"]
+
+
 @pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "x", "resources/subscribe"])
 async def test_a_method_that_is_not_of_the_newer_era_does_not_exist_in_its_envelope(method: str) -> None:
     async with client() as at:
