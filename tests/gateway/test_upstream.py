@@ -194,6 +194,20 @@ async def test_what_was_surely_not_sent_is_sent_once_more_to_the_server_that_was
         assert (at.server.lines, at.server.methods().count("tools/call")) == (2, 1)
 
 
+async def test_what_is_asked_by_a_call_that_was_sent_once_more_is_judged_as_ever() -> None:
+    form = {"type": "object", "properties": {"password": {"type": "string"}}}
+    question = {"method": "elicitation/create", "params": {"mode": "form", "message": "?", "requestedSchema": form}}
+    asks = answers({"resultType": "input_required", "inputRequests": {"secret": question}})
+    async with house(Server("stateless", tools__call=asks), replace(TIMES, steady_s=0.0)) as at:
+        asked = at.call(capabilities={"elicitation": {"form": {}}})
+        ears = Ears(asked)
+        await at.server.lose_lines()
+        outcome = await asyncio.wait_for(at.upstream(asked, ears.emit), BOUND_S)
+        assert ears.trail.attempts == 2
+        assert isinstance(outcome, Failed)
+        assert outcome.code == 1403
+
+
 async def test_one_that_nobody_uses_is_stopped_and_started_again_on_demand() -> None:
     times = replace(TIMES, idle_stop_s=0.05)
     async with house(Server(), times, stops_when_idle=True) as at:

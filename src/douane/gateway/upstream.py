@@ -171,7 +171,10 @@ class Upstream:
             if session.ended.done():
                 self._lose(session)
             session = self._session or await self._await_session(call)
-            return session if isinstance(session, Failed) else self._outdated(call) or await session(call, emit)
+            if isinstance(session, Failed):
+                return session
+            outcome = self._outdated(call) or await session(call, emit)
+            return judged(outcome) if type(outcome) is InputRequired else outcome
         finally:
             self._calls_open -= 1
             self._last_used_s = self._loop.time()
