@@ -3,11 +3,12 @@ process."""
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
-from douane.stores.ports import AlreadyThere, Bundle, Row, StoredCheckpoint, StoreFailed
+from douane.stores.ports import NEW, AlreadyThere, Bundle, Conflict, Record, Row, StoredCheckpoint, StoreFailed
 
 _first = attrgetter("first")
 
@@ -67,3 +68,41 @@ class MemoryLedger:
 
     def close(self) -> None:
         pass
+
+
+class MemoryRecords:
+    """Records that are forgotten."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        """`now`: Unix seconds."""
+        self._now = now
+        self._kinds: dict[str, dict[str, Record]] = {}
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        return self._there(self._kinds.get(kind, {}).get(key))
+
+    async def put(self, kind: str, key: str, value: bytes, *, version: int, expires_s: float | None = None) -> int:
+        found = await self.get(kind, key)
+        if version != (NEW if found is None else found.version):
+            raise Conflict(f"{kind} has changed")
+        self._kinds.setdefault(kind, {})[key] = Record(key, value, version + 1, expires_s)
+        return version + 1
+
+    async def take(self, kind: str, key: str, *, version: int) -> None:
+        found = await self.get(kind, key)
+        if found is None or found.version != version:
+            raise Conflict(f"{kind} has changed")
+        del self._kinds[kind][key]
+
+    async def find(self, kind: str, prefix: str = "", *, after: str = "", most: int = 1000) -> Sequence[Record]:
+        records = self._kinds.get(kind, {})
+        keys = sorted(key for key in records if key.startswith(prefix) and key > after)
+        there = (self._there(records[key]) for key in keys)
+        return [record for record in there if record is not None][:most]
+
+    async def aclose(self) -> None:
+        pass
+
+    def _there(self, record: Record | None) -> Record | None:
+        expired = record is not None and record.expires_s is not None and record.expires_s <= self._now()
+        return None if expired else record

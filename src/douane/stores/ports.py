@@ -6,17 +6,21 @@ of `audit`.
 
 A ledger blocks: it is called from one thread of its writer's, never from the event loop. Unless it says that it
 is `instant`.
+
+`Records` is the promise for what must survive and is not the audit: grants, clients, keys, what was revoked. A put that
+returned is on disk. Several processes may use the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 # StoreError
 # ├── StoreBusy      another process owns it; nothing was touched
 # ├── StoreFailed    I/O error, full disk, damaged file: what was asked may or may not be there
-# └── AlreadyThere   a row that had to be new was not: nothing of the transaction was written
+# ├── AlreadyThere   a row that had to be new was not: nothing of the transaction was written
+# └── Conflict       a record is not at the version it was expected at: nothing was written
 
 
 class StoreError(Exception):
@@ -41,6 +45,10 @@ class AlreadyThere(StoreError):
     def __init__(self, row: Row) -> None:
         super().__init__(f"a row with this key is already in {row.table}")
         self.row = row
+
+
+class Conflict(StoreError):
+    """Somebody else was faster: the record is not at the version that was expected. Read it again."""
 
 
 class Bundle(NamedTuple):
@@ -136,4 +144,44 @@ class Ledger(Reading, Protocol):
 
     def free_bytes(self) -> int | None:
         """Space left where the ledger grows; None when it cannot run out. Callable from any thread."""
+        ...
+
+
+NEW: Final = 0
+"""The version of a record that is not there yet."""
+
+
+class Record(NamedTuple):
+    key: str
+    value: bytes
+    version: int
+    """1 at first, one more with each change."""
+    expires_s: float | None
+    """Unix seconds; from then on the record is not there. None: it stays."""
+
+
+class Records(Protocol):
+    """Values by kind and key, each changed only by who has seen it as it is. Callable from the event loop."""
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """Raises StoreFailed."""
+        ...
+
+    async def put(self, kind: str, key: str, value: bytes, *, version: int, expires_s: float | None = None) -> int:
+        """Write, and the version it has now. `version`: the one it had, NEW for none. Raises Conflict, StoreFailed."""
+        ...
+
+    async def take(self, kind: str, key: str, *, version: int) -> None:
+        """Remove. Raises Conflict, also when it is not there, and StoreFailed: of many that take, one succeeds."""
+        ...
+
+    async def find(self, kind: str, prefix: str = "", *, after: str = "", most: int = 1000) -> Sequence[Record]:
+        """Those whose keys begin with `prefix` and come after `after`, in order of the code points of their keys.
+
+        Raises StoreFailed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release everything. Again is harmless."""
         ...

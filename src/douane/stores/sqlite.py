@@ -41,7 +41,7 @@ _INSERT = "INSERT INTO bundle VALUES(?,?,?,?,?,?,?,?)"
 _ROWS = {"actor": "INTO actor VALUES(?,?)", "spent": "INTO spent VALUES(?)"}
 
 
-def _require_sound_sqlite() -> None:
+def require_sound_sqlite() -> None:
     version = apsw.sqlite_lib_version()
     if tuple(int(part) for part in version.split(".")) < OLDEST_SQLITE:
         raise StoreFailed(
@@ -126,7 +126,7 @@ class SqliteReader(_Queries):
 
     def __init__(self, path: Path) -> None:
         """Raises StoreFailed: no such file, or not one of ours."""
-        _require_sound_sqlite()
+        require_sound_sqlite()
         with _Reported(path):
             connection = cast("_Db", apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY))
             connection.set_busy_timeout(1000)
@@ -149,7 +149,7 @@ class SqliteLedger(_Queries):
         Raises StoreBusy at once when another process has it, StoreFailed when it cannot be opened or is no
         ledger.
         """
-        _require_sound_sqlite()
+        require_sound_sqlite()
         self._dead: str | None = None
         self._wal_bytes = 0
         self._claim = _claim(path.with_name(path.name + ".lock"))
