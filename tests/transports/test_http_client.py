@@ -1,7 +1,6 @@
 """What the client promises: the pool, the deadline, cancelling, and what an error says about the request."""
 
 import asyncio
-import datetime
 import gc
 import socket
 import ssl
@@ -11,10 +10,7 @@ from pathlib import Path
 
 import pytest
 from census import until
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Authority
 from http_world import OK, Wire, answering, calling, echo, on_both_loops, playing, post, request_of
 
 from douane.transports.address import Reach
@@ -527,38 +523,15 @@ async def test_a_body_above_its_limit_is_refused() -> None:
 # TLS.
 
 
-def _certificate(folder: Path, name: str, *, valid_days: int = 1) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=valid_days)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(end - datetime.timedelta(days=3))
-        .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = folder / "public.pem", folder / "private.pem"
-    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    return public, private
-
-
 Story = Callable[[HttpClient, int], Awaitable[None]]
 
 
 async def _over_tls(folder: Path, name: str, trusted: bool, valid_days: int, story: Story) -> None:
-    public, private = _certificate(folder, name, valid_days=valid_days)
+    authority = Authority(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
+    context.load_cert_chain(*authority.issue("server", [name], valid_days=valid_days))
     server = await serve(echo, guard=Guard([b"localhost"]), tls=context)
-    roots = ssl.create_default_context(cafile=str(public) if trusted else None)
+    roots = ssl.create_default_context(cafile=str(authority.path) if trusted else None)
     async with calling(tls=roots) as client:
         await story(client, server.port)
     await server.aclose(1)

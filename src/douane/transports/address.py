@@ -24,6 +24,7 @@ __all__ = [
     "Reach",
     "Resolver",
     "judge",
+    "literal",
     "reach_of",
     "resolve",
     "system_resolver",
@@ -88,9 +89,8 @@ async def resolve(host: str, port: int, reach: Reach, resolver: Resolver = syste
     `host` is a name or an IP address in its usual form; an IPv6 address may stand in brackets. Raises AddressRefused,
     NameNotFound.
     """
-    literal = _literal(host)
-    if literal is not None:
-        found: Sequence[str] = [literal]
+    if (text := literal(host)) is not None:
+        found: Sequence[str] = [text]
     else:
         try:
             found = await resolver(host, port)
@@ -112,7 +112,7 @@ async def resolve(host: str, port: int, reach: Reach, resolver: Resolver = syste
     return addresses
 
 
-def _literal(host: str) -> str | None:
+def literal(host: str) -> str | None:
     """The IP address that `host` is, or None if it is a name. Raises AddressRefused for anything in between."""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

@@ -2,8 +2,8 @@
 
 Promises: a connection goes only to an address judged by `address`; nothing is sent twice, whatever happens; every
 error says whether the request may have been sent; an answer is read in one way only and within the limits; cancelling
-the request closes its connection. It follows no redirect, takes no proxy from the environment, keeps no cookies and
-speaks neither HTTP/2 nor compression.
+the request closes its connection. It follows no redirect, takes no proxy from the environment (only one it is given), keeps
+no cookies and speaks neither HTTP/2 nor compression.
 
 An answer of type text/event-stream can be taken event by event. Its deadline can be moved while it runs: give a
 `Deadline` and set its `at`.
@@ -13,7 +13,8 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from typing import Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -38,6 +39,7 @@ from .http_connection import (
 )
 from .http_parse import HeaderBlock, Headers, encode_headers, header_block
 from .outbox import Outbox
+from .proxy import Proxy, Tunnel, TunnelRefused
 
 __all__ = [
     "AddressRefused",
@@ -52,6 +54,7 @@ __all__ = [
     "Limits",
     "MalformedResponse",
     "Origin",
+    "Proxy",
     "Reach",
     "Response",
     "TlsFailed",
@@ -64,6 +67,8 @@ _METHOD = re.compile(r"[A-Z]{1,20}")
 _TICK_S = 1.0
 _MAX_ADDRESSES = 4
 _MAX_OPENINGS = 256
+
+_P = TypeVar("_P", bound=asyncio.Protocol)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -239,8 +244,8 @@ class _Connected(Connection, asyncio.Protocol):
 class HttpClient:
     """Requests to any number of origins within one reach. Make it on the event loop it is used on.
 
-    `tls` is shared by all connections; without it the system's roots are used. The `resolver` is asked at each new
-    connection, and nothing else asks for names.
+    `tls` is shared by all connections; without it the system's roots are used. Another may be put in its place, for
+    connections from then on. The `resolver` is asked at each new connection, and nothing else asks for names.
     """
 
     def __init__(
@@ -253,16 +258,18 @@ class HttpClient:
         idle_s: float = 60.0,
         connect_timeout_s: float = 10.0,
         resolver: Resolver = system_resolver,
+        proxy: Proxy | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
         self._reach = reach
-        self._tls = tls
+        self.tls = tls
         self._limits = limits
         self._max_per_origin = max_per_origin
         self._idle_s = idle_s
         self._connect_timeout_s = connect_timeout_s
         self._resolver = resolver
+        self._proxy = proxy
         self._pools: dict[Origin, _Pool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = float("inf")
@@ -353,39 +360,96 @@ class HttpClient:
             self._connects.discard(timeout)
 
     async def _open(self, origin: Origin, pool: _Pool) -> Connection:
+        proxy = self._proxy
+        tls = self._context() if origin.scheme == "https" else None
+        if proxy is None or not proxy.serves(origin.host):
+            addresses = await self._resolve(origin.host, origin.port, self._reach)
+            return await self._to_first(addresses, lambda: _Connected(pool, self._limits), tls, origin.host)
+        return await self._through(proxy, origin, pool, tls)
+
+    async def _resolve(self, host: str, port: int, reach: Reach) -> Sequence[address.Address]:
         try:
-            addresses = await address.resolve(origin.host, origin.port, self._reach, self._resolver)
+            return await address.resolve(host, port, reach, self._resolver)
         except address.AddressRefused as refusal:
             raise AddressRefused(f"policy: {refusal}", "no") from None
         except address.NameNotFound as fault:
             raise ConnectFailed(f"network: {fault}", "no") from None
-        tls = self._context() if origin.scheme == "https" else None
+
+    async def _to_first(
+        self, addresses: Sequence[address.Address], make: Callable[[], _P], tls: ssl.SSLContext | None, host: str
+    ) -> _P:
+        """A connection to the first of `addresses` that takes one."""
         reason = "refused"
         for ip, port, family in addresses[:_MAX_ADDRESSES]:
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: _Connected(pool, self._limits),
-                    ip,
-                    port,
-                    family=family,
-                    ssl=tls,
-                    server_hostname=origin.host if tls is not None else None,
+                    make, ip, port, family=family, ssl=tls, server_hostname=host if tls is not None else None
                 )
             except ssl.SSLError as fault:
-                raise TlsFailed(
-                    f"network: no TLS with the upstream: {fault.reason or 'handshake failed'}", "no"
-                ) from None
+                raise _no_tls(fault) from None
             except OSError as fault:
                 reason = fault.strerror or type(fault).__name__
             else:
                 return connection
         raise ConnectFailed(f"network: the upstream cannot be reached ({reason})", "no")
 
+    async def _through(self, proxy: Proxy, origin: Origin, pool: _Pool, tls: ssl.SSLContext | None) -> Connection:
+        targets = await self._targets(proxy, origin)
+        ways = await self._resolve(proxy.host, proxy.port, Reach.LOOPBACK)
+        refusal = TunnelRefused("the proxy refused")
+        for target in targets[:_MAX_ADDRESSES]:
+            tunnel = await self._to_first(
+                ways,
+                lambda target=target: Tunnel(target, origin.port, proxy.authorization),
+                self._context() if proxy.tls else None,
+                proxy.host,
+            )
+            try:
+                return await self._inside(await tunnel.wait(), _Connected(pool, self._limits), tls, origin.host)
+            except TunnelRefused as fault:
+                refusal = fault
+                if not fault.temporary:
+                    break
+        raise ConnectFailed(f"network: {refusal}", "no")
+
+    async def _targets(self, proxy: Proxy, origin: Origin) -> Sequence[str]:
+        """What the proxy is asked for."""
+        try:
+            named = proxy.resolves and address.literal(origin.host) is None
+        except address.AddressRefused as refusal:
+            raise AddressRefused(f"policy: {refusal}", "no") from None
+        if named:
+            return (origin.host,)
+        return [ip for ip, _, _ in await self._resolve(origin.host, origin.port, self._reach)]
+
+    async def _inside(
+        self, transport: asyncio.Transport, connection: _Connected, tls: ssl.SSLContext | None, host: str
+    ) -> Connection:
+        """`connection` at the near end of a tunnel."""
+        try:
+            if tls is None:
+                transport.set_protocol(connection)
+                inner: asyncio.BaseTransport | None = transport
+            else:
+                inner = await self._loop.start_tls(transport, connection, tls, server_hostname=host)
+        except ssl.SSLError as fault:
+            raise _no_tls(fault) from None
+        except OSError as fault:
+            raise ConnectFailed(f"network: the tunnel broke ({fault.strerror or fault})", "no") from None
+        except BaseException:
+            transport.abort()
+            raise
+        if inner is None:
+            raise ConnectFailed("network: the tunnel was closed", "no")
+        connection.connection_made(inner)
+        transport.resume_reading()
+        return connection
+
     def _context(self) -> ssl.SSLContext:
         # One for all: making it costs 17 ms of CPU, for the system's certificates.
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+        if self.tls is None:
+            self.tls = ssl.create_default_context()
+        return self.tls
 
     def check_empty(self) -> None:
         """After `aclose`: whether the last connection is gone."""
@@ -415,6 +479,11 @@ class HttpClient:
         else:
             self._next_tick = float("inf")
             self._timer = None
+
+
+def _no_tls(fault: ssl.SSLError) -> TlsFailed:
+    why = getattr(fault, "verify_message", "") or fault.reason or "handshake failed"
+    return TlsFailed(f"network: no TLS with the upstream: {why}", "no")
 
 
 def _at(deadline: Deadline | float) -> float:
