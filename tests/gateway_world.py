@@ -202,7 +202,7 @@ class Gateway:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.log.append(line.decode("utf-8", "replace").rstrip())
-            found = re.search(r"ready at http://[^:]+:(\d+)/mcp", self.log[-1])
+            found = re.search(r"ready at https?://[^:]+:(\d+)/mcp", self.log[-1])
             if found is not None:
                 self.port = int(found[1])
                 self._doors.set()

@@ -7,7 +7,8 @@ order; `until` waits for what it heard, never for time. A method without a hook 
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -155,14 +156,20 @@ class HttpUpstream:
 
 @asynccontextmanager
 async def http_upstream(
-    speaks: Speaks = "handshake", *, max_body_bytes: int = 1 << 24, **on: Hook
+    speaks: Speaks = "handshake",
+    *,
+    max_body_bytes: int = 1 << 24,
+    tls: ssl.SSLContext | None = None,
+    names: Sequence[str] = (),
+    **on: Hook,
 ) -> AsyncIterator[HttpUpstream]:
-    """One that listens, until the block ends."""
+    """One that listens, until the block ends. `names`: more by which it is called."""
     upstream = HttpUpstream(speaks, **on)
     bound = socket.create_server(("127.0.0.1", 0))
     upstream.port = bound.getsockname()[1]
-    guard = Guard.loopback(upstream.port)
-    server = await serve(upstream, guard=guard, sock=bound, limits=Limits(max_body_bytes=max_body_bytes))
+    hosts = ("localhost", "127.0.0.1", *names)
+    guard = Guard([f"{name}:{upstream.port}".encode() for name in hosts])
+    server = await serve(upstream, guard=guard, sock=bound, limits=Limits(max_body_bytes=max_body_bytes), tls=tls)
     try:
         yield upstream
     finally:

@@ -730,7 +730,13 @@ ROWS = (
     Row(
         "X02",
         "TLS in front (own certificate, reload without restart) and behind (private CA, client certificates)",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_tls.py::test_the_doors_speak_https_and_a_renewed_certificate_needs_no_restart",
+            "tests/frontdoor/test_tls.py::test_an_upstream_of_a_private_authority_is_reached_through_a_proxy_with_our_certificate",
+            "tests/frontdoor/test_tls.py::test_a_certificate_that_cannot_be_used_keeps_the_doors_shut",
+            "tests/transports/test_tls.py::test_half_a_renewal_changes_nothing_and_is_said_once",
+        ),
     ),
     Row(
         "X03",

@@ -435,7 +435,7 @@ def test_what_our_own_checks_refuse_is_named_in_the_clients_file(home: Home) -> 
     text = '{"mcpServers": {\n "GitHub MCP": {"command": "npx", "args": ["a\\u0000b"]},\n "b": {"url": "http://[::1"}}}'
     assert home.fault(home.file(text)).splitlines() == [
         ".mcp.json:2: GitHub MCP.command[1]: holds a NUL character",
-        ".mcp.json:3: b.url: is no URL; write https://host[:port]/path",
+        ".mcp.json:3: b.url: needs http:// or https:// and a host; write https://host[:port]/path",
     ]
 
 

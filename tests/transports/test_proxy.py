@@ -48,7 +48,7 @@ async def test_an_upstream_is_reached_through_a_real_proxy_with_tls_end_to_end(t
     authority = Authority(tmp_path)
     listening, _ = server_tls(*authority.issue("server", [NAME]))
     async with a_real_proxy(tmp_path, "--basic-auth", "us:secret") as port:
-        tls = client_tls(authority.path).current
+        tls = client_tls([authority.path]).current
         for scheme in ("https", "http"):
             guard = Guard([f"{NAME}:{free}".encode() for free in range(1024, 65536)])
             server = await serve(echo, guard=guard, tls=listening if scheme == "https" else None)
@@ -87,7 +87,7 @@ async def test_the_way_to_the_proxy_itself_may_be_tls(tmp_path: Path) -> None:
     async def system(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    async with calling(tls=client_tls(authority.path).current, proxy=way, resolver=system) as client:
+    async with calling(tls=client_tls([authority.path]).current, proxy=way, resolver=system) as client:
         assert (await post(client, Origin("https", NAME, 443))).body == b"ok"
     assert asked == [b"CONNECT 127.0.0.1:443 HTTP/1.1\r\nhost: 127.0.0.1:443\r\n\r\n"]
     server.close()

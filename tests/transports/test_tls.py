@@ -69,9 +69,10 @@ async def test_half_a_renewal_changes_nothing_and_is_said_once(
 @on_both_loops
 async def test_what_has_changed_is_handed_on_while_it_is_looked_after(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    files = client_tls(authority.path)
+    files = client_tls([authority.path])
     taken: list[ssl.SSLContext] = []
-    looking = asyncio.get_running_loop().create_task(keep_renewed([(files, taken.append)]))
+    files.taken = taken.append
+    looking = asyncio.get_running_loop().create_task(keep_renewed([files]))
     Authority(tmp_path)
     assert await until(lambda: taken == [files.current], 5.0)
     looking.cancel()
@@ -98,10 +99,10 @@ async def test_an_upstream_of_a_private_authority_sees_our_certificate(tmp_path:
     server = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=context)
     origin = Origin("https", "localhost", server.sockets[0].getsockname()[1])
     ours = authority.issue("ours", ["gateway"])
-    async with calling(tls=client_tls(authority.path, *ours).current) as client:
+    async with calling(tls=client_tls([authority.path], *ours).current) as client:
         assert (await post(client, origin)).body == b"ok"
     assert seen == [serial_in(ours.certificate)]
-    async with calling(tls=client_tls(authority.path).current) as client:
+    async with calling(tls=client_tls([authority.path]).current) as client:
         with pytest.raises((ConnectionLost, TlsFailed)):
             await post(client, origin)
     async with calling() as client:
@@ -136,4 +137,4 @@ def test_an_authority_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no PEM")
     for name in ("ca.pem", "none.pem"):
         with pytest.raises(TlsUnusable, match=f"{name} cannot be used as an authority"):
-            client_tls(tmp_path / name)
+            client_tls([tmp_path / name])

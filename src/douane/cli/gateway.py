@@ -109,9 +109,9 @@ async def _watch_idle(running: Running, idle_exit_s: float | None, stop: asyncio
 
 
 def _greet(found: Loaded, where: Paths, port: int, made: bool) -> None:
-    host, count = found.config.listen.host, len(found.config.upstreams)
+    scheme, host, count = found.config.listen.scheme, found.config.listen.host, len(found.config.upstreams)
     _say(
-        f"douane: ready at http://{host}:{port}/mcp with {count} upstream{'s' if count != 1 else ''} from {found.path}"
+        f"douane: ready at {scheme}://{host}:{port}/mcp with {count} upstream{'s' if count != 1 else ''} from {found.path}"
     )
     if made:
         _say(f"douane: a token was made, in {where.token} (only you can read it). It is shown this once:")

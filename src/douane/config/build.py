@@ -5,6 +5,7 @@ import errno
 import logging
 import secrets
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,15 +47,17 @@ from ..stores.sqlite import SqliteLedger
 from ..transports import http_client, http_server
 from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
-from ..transports.http_client import HttpClient, Origin
+from ..transports.http_client import Origin
 from ..transports.http_guard import Guard
 from ..transports.http_server import HttpServer, Request
 from ..transports.link import Link
+from ..transports.tls import TlsFiles, keep_renewed
 from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
 from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, ServerConfig, UpstreamConfig
+from .network import Outside, listening_tls
 from .paths import Paths
 from .problem import problem_at
 from .serving import say
@@ -85,9 +88,15 @@ class Running:
     """A gateway with its doors open."""
 
     def __init__(
-        self, gateway: Gateway, http: HttpServer, sockets: Sequence[UnixServer], clients: Sequence[HttpClient]
+        self,
+        gateway: Gateway,
+        http: HttpServer,
+        sockets: Sequence[UnixServer],
+        outside: Outside,
+        renewed: Sequence[TlsFiles],
     ) -> None:
-        self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, clients
+        self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, outside.clients
+        self._renewing = asyncio.get_running_loop().create_task(keep_renewed(renewed)) if renewed else None
 
     @property
     def in_use(self) -> bool:
@@ -101,6 +110,8 @@ class Running:
 
     async def aclose(self) -> None:
         """Take no more, let what runs end, write everything down. Bounded."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         for unix in self._sockets:
             unix.stop_listening()
         await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
@@ -156,22 +167,23 @@ async def _start(
     if fault is not None:
         raise ConfigError(loaded.path, [Problem("listen.host", loaded.lines.get(("listen", "host"), 0), fault)])
     consents(paths.consents, loaded.path)
+    tls = listening_tls(loaded)
     loop = asyncio.get_running_loop()
     token, made = first_token(paths.token)
     seal = Seal(seal_keys(paths.keys / "seal.keys"))
     rules = _policies(config, paths, loaded.path.parent, loop.time)
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
-    clients: list[HttpClient] = []
     try:
+        outside = Outside(loaded)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(name, upstream, loaded, paths, catalog, starts, clients, record.abandoning(log, new_id))
+            name: _upstream(name, upstream, loaded, paths, catalog, starts, outside, record.abandoning(log, new_id))
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time), seal)
         say(paths, loaded.path, config)
-        running = await _open_doors(config, paths, gateway, clients)
+        running = await _open_doors(config, paths, gateway, outside, tls)
     except BaseException:
         await log.aclose()
         raise
@@ -238,7 +250,9 @@ def _gateway(
     )
 
 
-async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: Sequence[HttpClient]) -> Running:
+async def _open_doors(
+    config: Config, paths: Paths, gateway: Gateway, outside: Outside, tls: tuple[ssl.SSLContext, TlsFiles] | None
+) -> Running:
     listen = config.listen
     sockets: list[UnixServer] = []
     try:
@@ -251,12 +265,19 @@ async def _open_doors(config: Config, paths: Paths, gateway: Gateway, clients: S
         guard = Guard([name.encode() for name in names], [origin.encode() for origin in listen.origins])
         limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
         http = await http_server.serve(
-            gateway.endpoint, guard=guard, host=listen.host, port=port, sock=sock, limits=limits
+            gateway.endpoint,
+            guard=guard,
+            host=listen.host,
+            port=port,
+            sock=sock,
+            limits=limits,
+            tls=None if tls is None else tls[0],
         )
     except BaseException:
         await _close(sockets)
         raise
-    return Running(gateway, http, sockets, clients)
+    renewed = [*outside.renewed, *([] if tls is None else [tls[1]])]
+    return Running(gateway, http, sockets, outside, renewed)
 
 
 async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:
@@ -363,14 +384,14 @@ def _upstream(
     paths: Paths,
     catalog: Catalog,
     starts: asyncio.Semaphore,
-    clients: list[HttpClient],
+    outside: Outside,
     abandoned: Callable[[Call], None],
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
     if upstream.command:
         open_session = _by_command(name, upstream, loaded, limits, paths)
     else:
-        open_session = _by_url(name, upstream, loaded, limits, clients)
+        open_session = _by_url(name, upstream, loaded, limits, outside)
     return Upstream(
         name,
         open_session,
@@ -463,7 +484,7 @@ def _by_command(
 
 
 def _by_url(
-    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, clients: list[HttpClient]
+    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, outside: Outside
 ) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     url = upstream.url or ""
     try:
@@ -472,8 +493,7 @@ def _by_url(
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
     reach = Reach[upstream.reach.upper()] if upstream.reach is not None else reach_of(origin.host)
-    client = HttpClient(reach=reach, limits=http_client.Limits(max_body_bytes=limits.max_bytes))
-    clients.append(client)
+    client = outside.client(name, upstream, reach=reach, limits=http_client.Limits(max_body_bytes=limits.max_bytes))
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
     async def open_session(noted: Noted, respondent: Respondent) -> Session:

@@ -4,11 +4,11 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from .model import Config, UpstreamConfig
+from .model import Config, UpstreamConfig, UpstreamTls
 from .problem import Place, Problem, problem_at
 from .shown import NAME, of_names, of_servers
 
@@ -111,7 +111,7 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
                 "is no origin as browsers send it",
                 "write scheme://host[:port], in small letters, without a path; there is no pattern for all",
             )
-    for place, message, remedy in (*of_names(config, lines), *of_servers(config)):
+    for place, message, remedy in (*of_names(config, lines), *of_servers(config), *_of_network(config)):
         yield problem(place, message, remedy)
     for name, upstream in config.upstreams.items():
         at = ("upstreams", name)
@@ -119,6 +119,36 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
             yield problem(at, "a name is 1 to 24 of a-z, 0-9 and -, a letter first", "its tools are shown as name_tool")
         for place, message, remedy in _of_upstream(upstream):
             yield problem((*at, *place), message, remedy)
+
+
+def _of_network(config: Config) -> Iterator[tuple[Place, str, str]]:
+    network, tls = config.network, config.listen.tls
+    if tls.key is not None and tls.certificate is None:
+        yield ("listen", "tls", "key"), "has no `certificate` beside it", ""
+    if network.proxy is not None:
+        parts = _split(network.proxy)
+        if parts is None or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query:
+            yield ("network", "proxy"), "is no proxy", "write http://host:port or https://host:port"
+        elif "@" in parts.netloc:
+            yield ("network", "proxy"), "holds credentials", "put them into `proxy_authorization`, from a variable"
+    for key in ("proxy_authorization", "direct"):
+        if getattr(network, key) and network.proxy is None:
+            yield ("network", key), "belongs to a `proxy`, and there is none", ""
+    if not _HEADER_VALUE.fullmatch(network.proxy_authorization or ""):
+        yield (
+            ("network", "proxy_authorization"),
+            "holds a control character",
+            "is a line end in the variable or its file?",
+        )
+
+
+def _split(url: str) -> SplitResult | None:
+    """None for what is no URL with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and (parts.port or 1) > 0 else None
+    except ValueError:
+        return None
 
 
 def _of_upstream(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
@@ -140,8 +170,9 @@ def _of_upstream(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
 
 
 def _of_command(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
-    if upstream.headers or upstream.reach is not None:
-        key = "headers" if upstream.headers else "reach"
+    for key, unset in (("headers", {}), ("reach", None), ("tls", UpstreamTls())):
+        if getattr(upstream, key) == unset:
+            continue
         yield (key,), "belongs to a `url`; this server has a `command`", ""
     if not upstream.command[0]:
         yield ("command", 0), "the program has no name", ""
@@ -159,16 +190,15 @@ def _of_url(upstream: UpstreamConfig, url: str) -> Iterator[tuple[Place, str, st
             yield (key,), "belongs to a `command`; this server has a `url`", ""
     if upstream.processes != 1:
         yield ("processes",), "belongs to a `command`; this server has a `url`", ""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        yield ("url",), "is no URL", "write https://host[:port]/path"
-        return
-    if not usable:
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https"):
         yield ("url",), "needs http:// or https:// and a host", "write https://host[:port]/path"
     elif "@" in parts.netloc:
         yield ("url",), "holds credentials", "put them into `headers`, from a variable"
+    elif parts.scheme == "http" and upstream.tls != UpstreamTls():
+        yield ("tls",), "belongs to a `url` of https", ""
+    if upstream.tls.key is not None and upstream.tls.certificate is None:
+        yield ("tls", "key"), "has no `certificate` beside it", ""
     for key, value in upstream.headers.items():
         if not _HEADER_NAME.fullmatch(key):
             yield ("headers", key), "is no name of a header", ""

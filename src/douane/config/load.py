@@ -22,6 +22,7 @@ __all__ = ["ConfigError", "Loaded", "Problem", "explain", "load"]
 
 _SECRET_PARTS = ("env", "headers")
 """Of an upstream. Written into the file itself they are still secrets."""
+_PROXY_SECRET = ("network", "proxy_authorization")
 
 
 class Loaded(NamedTuple):
@@ -71,7 +72,7 @@ def _row(loaded: Loaded, place: Place, value: Any) -> tuple[str, str, str]:
     line = loaded.lines.get(place)
     if line is None and isinstance(place[-1], int):
         line = loaded.lines.get(place[:-1])
-    is_secret = len(place) > 3 and place[0] == "upstreams" and place[2] in _SECRET_PARTS
+    is_secret = (len(place) > 3 and place[0] == "upstreams" and place[2] in _SECRET_PARTS) or place == _PROXY_SECRET
     source = "default" if line is None else f"{loaded.path}:{line}"
     return shown(place), "***" if is_secret else json.dumps(value, ensure_ascii=False), source
 

@@ -8,16 +8,19 @@ from msgspec import Meta
 __all__ = [
     "MAX_FRAME_BYTES",
     "Audit",
+    "Certificate",
     "Config",
     "Limits",
     "Listen",
     "Log",
     "NamedOverride",
+    "Network",
     "Policy",
     "Reads",
     "Selected",
     "ServerConfig",
     "UpstreamConfig",
+    "UpstreamTls",
     "UriOverride",
 ]
 
@@ -27,6 +30,38 @@ MAX_FRAME_BYTES = 1024 * 1024 * 1024
 Seconds = Annotated[float, Meta(gt=0, le=86_400, description="Seconds, at most a day.")]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Relative paths are relative to this file. What changes in the files is taken within seconds, without a restart."""
+
+    certificate: str | None = None
+    """PEM: the certificate, then those that lead to a root."""
+    key: str | None = None
+    """PEM, without a password; others must not be able to read it. Unset: in the file of the certificate."""
+
+
+class UpstreamTls(Certificate, frozen=True):
+    """`certificate` and `key` are what the gateway shows of itself."""
+
+    ca: str | None = None
+    """PEM: authorities that are trusted for this server, beside those of the system and `network.ca`."""
+
+
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the gateway itself gets out. The environment's HTTPS_PROXY and the like are not looked at."""
+
+    proxy: str | None = None
+    """http://host:port or https://host:port, through which every upstream with a `url` is reached (CONNECT)."""
+    proxy_authorization: str | None = None
+    """The header Proxy-Authorization, from a variable: `Basic …` or what the proxy wants."""
+    proxy_names: Literal["here", "proxy"] = "here"
+    """Who resolves the names of upstreams. Here: every address is judged by `reach` before the proxy is asked for it. For
+    networks where only the proxy knows names: it is asked for the name, and its rules decide what that may be."""
+    direct: tuple[str, ...] = ()
+    """What is reached without the proxy: names, `*.suffix`, addresses, networks. This machine always is."""
+    ca: str | None = None
+    """PEM: authorities that are trusted beside those of the system, for every upstream and the proxy."""
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +76,12 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sse: bool = True
     """Clients that only know HTTP+SSE (2024-11-05) are served too, at /sse: many still are of that kind. The same
     guards hold there."""
+    tls: Certificate = Certificate()
+    """With a certificate the doors speak https, and nothing else."""
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.tls.certificate is None else "https"
 
 
 class Reads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +135,8 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sent with every request to `url`."""
     reach: Literal["public", "private", "loopback"] | None = None
     """What the URL's name may resolve to. Unset: public, but what a literal address or `localhost` itself says."""
+    tls: UpstreamTls = UpstreamTls()
+    """For a `url` of https."""
     reads: Reads = Reads()
     asks: tuple[Literal["elicitation", "sampling", "roots"], ...] | None = None
     """What it may ask of those who call it and can be asked. Unset: elicitation, which a person sees; a model or a list
@@ -192,4 +235,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Policy = Policy()
     audit: Audit = Audit()
     limits: Limits = Limits()
+    network: Network = Network()
     log: Log = Log()

@@ -244,8 +244,8 @@ class _Connected(Connection, asyncio.Protocol):
 class HttpClient:
     """Requests to any number of origins within one reach. Make it on the event loop it is used on.
 
-    `tls` is shared by all connections; without it the system's roots are used. Another may be put in its place, for
-    connections from then on. The `resolver` is asked at each new connection, and nothing else asks for names.
+    `tls` is shared by all connections; without it the system's roots are used. The `resolver` is asked at each new
+    connection, and nothing else asks for names.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class HttpClient:
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
         self._reach = reach
-        self.tls = tls
+        self._tls = tls
         self._limits = limits
         self._max_per_origin = max_per_origin
         self._idle_s = idle_s
@@ -316,6 +316,10 @@ class HttpClient:
             elif not future.cancelled():
                 future.exception()
             raise
+
+    def use(self, tls: ssl.SSLContext) -> None:
+        """For connections from now on."""
+        self._tls = tls
 
     @property
     def open_connections(self) -> int:
@@ -447,9 +451,9 @@ class HttpClient:
 
     def _context(self) -> ssl.SSLContext:
         # One for all: making it costs 17 ms of CPU, for the system's certificates.
-        if self.tls is None:
-            self.tls = ssl.create_default_context()
-        return self.tls
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     def check_empty(self) -> None:
         """After `aclose`: whether the last connection is gone."""

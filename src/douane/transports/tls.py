@@ -32,6 +32,8 @@ class TlsFiles:
         self._said = ""
         self._stamp = _stamp(files)
         self.current = make()
+        self.taken: Callable[[ssl.SSLContext], None] | None = None
+        """Told each new `current`."""
 
     def look(self) -> bool:
         """Whether `current` is another since the last look."""
@@ -47,6 +49,8 @@ class TlsFiles:
             self._said = str(exc)
             return False
         self._stamp, self._said = stamp, ""
+        if self.taken is not None:
+            self.taken(self.current)
         return True
 
 
@@ -73,31 +77,34 @@ def server_tls(certificate: Path, key: Path) -> tuple[ssl.SSLContext, TlsFiles]:
     return listening, files
 
 
-def client_tls(authority: Path | None, certificate: Path | None = None, key: Path | None = None) -> TlsFiles:
+def client_tls(authorities: Sequence[Path], certificate: Path | None = None, key: Path | None = None) -> TlsFiles:
     """What to connect with. Raises TlsUnusable.
 
-    `authority`: PEM, roots that are trusted beside those of the system. `certificate` and `key`: what we show of ourselves.
+    `authorities`: PEM, roots that are trusted beside those of the system. `certificate` and `key`: what we show of ourselves.
     """
 
     def make() -> ssl.SSLContext:
         context = ssl.create_default_context()
-        if authority is not None:
+        for authority in authorities:
             _load_authority(context, authority)
         if certificate is not None:
             _load_pair(context, certificate, key or certificate)
         return context
 
-    return TlsFiles(make, [path for path in (authority, certificate, key) if path is not None])
+    return TlsFiles(make, [*authorities, *(path for path in (certificate, key) if path is not None)])
 
 
-async def keep_renewed(files: Sequence[tuple[TlsFiles, Callable[[ssl.SSLContext], None]]]) -> NoReturn:
-    """Look at the files each second until cancelled, and hand on what has changed."""
+async def keep_renewed(files: Sequence[TlsFiles]) -> NoReturn:
+    """Look at the files each second until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
-        for one, take in files:
-            if one.look():
-                take(one.current)
-                logger.info("a changed certificate is in use")
+        for one in files:
+            try:
+                if one.look():
+                    logger.info("a changed certificate is in use")
+            except Exception:
+                # The others are looked at still.
+                logger.exception("a certificate cannot be looked at")
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

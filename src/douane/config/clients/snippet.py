@@ -62,7 +62,7 @@ def by_url(listen: Listen, token: Path | None, server: str | None = None) -> Doo
         raise NoSuchDoor("listen.port is 0, another one at each start; give it a number so that clients can name it")
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     path = "/mcp" if server is None else f"/mcp/{server}"
-    return Door(url=f"http://{host}:{listen.port}{path}", token=None if token is None else read_token(token))
+    return Door(url=f"{listen.scheme}://{host}:{listen.port}{path}", token=None if token is None else read_token(token))
 
 
 class Snippet(NamedTuple):
