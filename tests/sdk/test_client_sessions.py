@@ -57,6 +57,14 @@ def listening(session: ClientSession) -> Stream:
     return stream
 
 
+def test_a_session_goes_on_with_a_token_of_the_same_person_and_client_that_is_good_for_more() -> None:
+    house = House()
+    session = house.open()
+    stepped_up = Principal("anna", groups=frozenset({"b"}), scopes=frozenset({"write"}))
+    assert house.sessions.find(session.id, stepped_up) is session
+    assert house.sessions.find(session.id, Principal("anna", client="other")) is None
+
+
 def test_a_session_is_found_by_who_opened_it_and_does_not_exist_for_others() -> None:
     at = House()
     session = at.open(ANNA)

@@ -12,7 +12,7 @@ from raw_http import Peer, events, newer
 from douane.protocol.call import Principal
 from douane.sdk import Server
 from douane.sdk.client_sessions import Sessions
-from douane.sdk.held import Held, Turned
+from douane.sdk.held import Held, NotYet, Turned
 from douane.sdk.http_door import HttpDoor
 from douane.sdk.sse_door import SseDoor
 from douane.transports.http_server import Guard, Reply, Request, serve
@@ -25,12 +25,17 @@ class Lodge:
     def __init__(self) -> None:
         self.out: set[bytes] = set()
         self.fault: Exception = Turned(401, "client: no longer")
+        self.later = False
+        """Whether a stream that is open may go on has to be asked for."""
 
     def __call__(self, request: Request) -> Principal:
         name = request.headers.get(b"authorization", b"")
-        if name in self.out:
-            raise self.fault
+        if name in self.out and not (self.later and "held" not in request.memo):
+            raise NotYet(self._ask) if self.later else self.fault
         return Principal(name.decode())
+
+    async def _ask(self) -> Principal:
+        raise self.fault
 
 
 @asynccontextmanager
@@ -79,6 +84,17 @@ async def test_a_stream_does_not_outlive_the_token_it_was_opened_with(kind: str)
                 stream = events(other)
                 await anext(stream)
                 assert (await anext(stream)).message["method"] == "notifications/resources/list_changed"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("fault", [Turned(401, "client: no longer"), RuntimeError("the issuer is gone")])
+async def test_a_stream_ends_when_it_is_answered_later_that_it_may_not_go_on(fault: Exception) -> None:
+    async with doors() as (lodge, _, port):
+        anna = Peer(port, "anna")
+        async with anna.wire() as one:
+            await opened(anna, one, "get")
+            lodge.fault, lodge.later = fault, True
+            lodge.out.add(b"Bearer anna")
+            assert [chunk async for chunk in one.chunks({"transfer-encoding": "chunked"})]
 
 
 async def test_a_stream_ends_when_nobody_can_say_whether_it_may_go_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -24,6 +24,7 @@ class Identity(msgspec.Struct, frozen=True):
     groups: frozenset[str] = frozenset()
     tenant: str = "default"
     client: str = ""
+    scopes: frozenset[str] = frozenset()
 
 
 class Denied(msgspec.Struct, frozen=True):

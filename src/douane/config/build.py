@@ -312,7 +312,7 @@ def _admit(token: str, log: AuditLog, clock: Callable[[], float]) -> Callable[[R
             raise _turned(who, request, log)
         principal = principals.get(who)
         if principal is None:
-            principal = principals[who] = Principal(who.subject, who.groups, who.tenant, who.client)
+            principal = principals[who] = Principal(who.subject, who.groups, who.tenant, who.client, who.scopes)
         return principal
 
     return admit

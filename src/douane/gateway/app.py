@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..audit.log import AuditLog
+from ..auth.exchange import Page
 from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
 from ..interceptors import record
@@ -14,12 +15,14 @@ from ..registry.handles import Handles
 from ..sdk.held import Admit
 from ..sdk.line_door import LineDoor
 from ..sdk.listener import new_id
+from ..sdk.waiting import Waiting
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .deferring import Deferring
 from .front import Front, Settings, Shown
 from .health import Health, routed
 from .listen import Listening, Place
+from .pages import Pages
 from .router import Router
 from .upstream import Upstream
 from .view import View
@@ -28,6 +31,7 @@ __all__ = ["Gateway", "Settings"]
 
 logger = logging.getLogger(__name__)
 
+_NO_PAGES: Mapping[str, Page] = {}
 _LOOK_EVERY_S = 1.0
 """How long a stream may outlive the rule that let it listen."""
 
@@ -53,11 +57,12 @@ class Gateway:
         settings: Settings,
         seal: Seal | None = None,
         epoch: Callable[[], str] = lambda: "",
+        pages: Mapping[str, Page] = _NO_PAGES,
     ) -> None:
         """`seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
-        are others, who listens is asked for anew."""
+        are others, who listens is asked for anew. `pages`: what is served beside the endpoints, see `Pages`."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
-        self._admit = admit
+        self._admit, self._waiting, self._pages = admit, Waiting(), Pages(pages)
         self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
         ends = {name: chain.run for name, chain in self.inner.items()}
         # The same for who subscribes, whom each upstream serves in another way.
@@ -101,7 +106,7 @@ class Gateway:
         paths |= {b"/mcp/" + name.encode(): server.http for name, server in self.servers.items()}
         for front in self.fronts if self.settings.sse else ():
             paths |= front.sse.paths
-        return routed({b"/mcp": self.whole.http, **paths}, self._admit)
+        return routed({b"/mcp": self.whole.http, **paths}, self._admit, self._waiting, self._pages.find)
 
     def start(self) -> None:
         """Begin to start every upstream, a few at a time. Returns at once."""
@@ -153,6 +158,7 @@ class Gateway:
         self._draining = True
         self._readmitting.cancel()
         await asyncio.wait({self._readmitting})
+        await _all((self._waiting.aclose(), self._pages.aclose()))
         await _all(front.http.aclose() for front in self.fronts)
         await _all(front.sse.aclose() for front in self.fronts)
         for door in tuple(self._doors):

@@ -7,8 +7,9 @@ the gateway unready: the others serve (RELIABILITY F43).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..sdk.held import Admit, Turned
+from ..sdk.held import Admit, NotYet, Turned
 from ..sdk.http_door import turn_away
+from ..sdk.waiting import Waiting
 from ..transports.http_server import Endpoint, Reply, Request
 from ..wire import json
 
@@ -32,17 +33,22 @@ class Health:
         reply.send(200 if report["ready"] else 503, _JSON, json.encode(report))
 
 
-def routed(paths: Mapping[bytes, Endpoint], admit: Admit) -> Endpoint:
-    """One endpoint of several, by exact path.
+def routed(
+    paths: Mapping[bytes, Endpoint], admit: Admit, waiting: Waiting, pages: Callable[[bytes], Endpoint | None]
+) -> Endpoint:
+    """One endpoint of several, by exact path, and `pages` beside them.
 
     Who is not known does not learn which virtual servers there are: it is asked who it is first.
     """
 
     def serve(request: Request, reply: Reply) -> None:
-        endpoint = paths.get(request.path)
-        if endpoint is not None:
+        endpoint = paths.get(request.path) or pages(request.path) or nothing
+        try:
             endpoint(request, reply)
-            return
+        except NotYet as later:
+            waiting.begin(later, endpoint, request, reply)
+
+    def nothing(request: Request, reply: Reply) -> None:
         try:
             if request.path.startswith(b"/mcp/"):
                 admit(request)

@@ -33,6 +33,8 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     groups: frozenset[str] = frozenset()
     tenant: str = "default"
     client: str = ""
+    scopes: frozenset[str] = frozenset()
+    """What whoever issued the credential let it be used for. It says nothing of what a policy permits."""
 
     @property
     def identity(self) -> tuple[str, str, str]:

@@ -154,7 +154,7 @@ class Sessions:
     def find(self, id_: str, principal: Principal) -> ClientSession | None:
         self._drop_idle()
         session = self._sessions.get(id_)
-        if session is None or session.principal != principal:
+        if session is None or (session.principal is not principal and session.principal.identity != principal.identity):
             return None
         session.last_used_s = self._clock()
         self._sessions.move_to_end(id_)

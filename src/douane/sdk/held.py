@@ -6,14 +6,14 @@ often than that. A stream on which nothing is said is kept awake, and one whose 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from ..protocol.call import Principal
 from ..transports.http_server import Reply, Request
 
-__all__ = ["Admit", "Held", "Turned"]
+__all__ = ["Admit", "Held", "NotYet", "Turned"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,21 @@ class Turned(Exception):
         self.status, self.reason, self.headers = status, reason, headers
 
 
+class NotYet(Exception):
+    """Who it is cannot be said at once: somebody else has to be asked. Goes through a door to `waiting.patient`."""
+
+    def __init__(self, principal: Callable[[], Awaitable[Principal]]) -> None:
+        """`principal` asks, within bounds of its own. Raises Turned. To be called at most once."""
+        super().__init__("who it is has to be asked for")
+        self.principal = principal
+
+
 Admit = Callable[[Request], Principal]
-"""Who sent a request. Raises Turned. Every method and every path of the endpoint goes through it."""
+"""Who sent a request. Raises Turned, or NotYet. Every method and every path of the endpoint goes through it.
+
+`memo["admitted"]` of a request is who has been let in with it, after a NotYet; `memo["held"]`: it is asked for once more of a
+stream that is open, and what proves anything only once has done so at its beginning.
+"""
 
 
 class _Held(msgspec.Struct, eq=False):
@@ -51,17 +64,20 @@ class Held:
         self._admit, self._look_every_s, self._pulses = admit, look_every_s, pulses
         self._held: list[_Held] = []
         self._looks = 0
+        self._asking: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def hold(self, request: Request, principal: Principal, reply: Reply, end: Callable[[], None]) -> None:
         """`end` is called when who opened `reply`, an open stream, is not let in any more."""
-        bare = msgspec.structs.replace(request, body=b"", memo={})
+        bare = msgspec.structs.replace(request, body=b"", memo={"held": True})
         self._held.append(_Held(bare, principal, reply, end))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._look_every_s, self._look)
 
     def close(self) -> None:
         self._held.clear()
+        for asking in self._asking:
+            asking.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -87,7 +103,24 @@ class Held:
             return self._admit(one.request) == one.principal
         except Turned:
             return False
+        except NotYet as later:
+            # It goes on until there is an answer, which comes within bounds.
+            asking = asyncio.get_running_loop().create_task(self._ask(one, later))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+            return True
         except Exception:
             # A fault in a control refuses; and the others are looked at still.
             logger.exception("it cannot be said whether a stream may go on: it ends")
             return False
+
+    async def _ask(self, one: _Held, later: NotYet) -> None:
+        try:
+            welcome = await later.principal() == one.principal
+        except Turned:
+            welcome = False
+        except Exception:
+            logger.exception("it cannot be said whether a stream may go on: it ends")
+            welcome = False
+        if not welcome and one.reply.is_open:
+            one.end()

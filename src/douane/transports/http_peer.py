@@ -47,7 +47,7 @@ class Reply(msgspec.Struct, eq=False):
     _bodiless: bool
     """The request was HEAD."""
     _stage: Literal["new", "open", "done"] = "new"
-    gone: Callable[[], None] | None = None
+    gone: Callable[[], object] | None = None
 
     def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The whole answer. Raises ValueError for headers that cannot be sent."""
