@@ -47,14 +47,19 @@ def _four(feature: str, test: str, names: Sequence[str]) -> Row:
     return Row(feature, (first, second, third, fourth))
 
 
-_UNKNOWN = Cell(NOT_SHOWN, ())
+def _said(feature: str, test: str, said: Sequence[str]) -> Row:
+    """A test in all four cells, and what it shows in each."""
+    first, second, third, fourth = (Cell(one, (f"{test}[{cell}]",)) for one, cell in zip(said, _ERAS, strict=True))
+    return Row(feature, (first, second, third, fourth))
+
+
 _EVENTS, _QUESTIONS = "frontdoor/test_events.py::", "frontdoor/test_questions.py::"
 _INTERACTIVE, _ASKING = "gateway/test_interactive.py::", "sdk/test_asking.py::"
 _ANSWERS = "counterparts/test_questions.py::test_the_official_client_answers_what_official_servers_ask"
 _FOUR = ("http-legacy-1-stdio", "http-auto-1-stdio", "http-legacy-2-stdio", "http-auto-2-stdio")
 _ERAS = ("handshake-handshake", "newest-handshake", "handshake-newest", "newest-newest")
 _SUBSCRIBED = "frontdoor/test_subscriptions.py::"
-_HERE = "bridging/test_cells.py::"
+_HERE, _SCRIPTED = "bridging/test_cells.py::", "bridging/test_scripted_cells.py::"
 
 ROWS = (
     _by_back(
@@ -64,7 +69,7 @@ ROWS = (
         "modern",
     ),
     _four("lists", _HERE + "test_every_list_has_what_the_server_has", _ERAS),
-    Row("pages of the server's lists", (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)),
+    _four("pages of the lists", _SCRIPTED + "test_pages_are_read_to_the_last_behind_and_cut_anew_in_front", _ERAS),
     _by_back(
         "`list_changed`",
         _SUBSCRIBED + "test_a_list_that_changed_is_told_to_who_asked_for_it",
@@ -82,15 +87,7 @@ ROWS = (
         "upstream-2025",
         "upstream-2026",
     ),
-    Row(
-        "cancelling",
-        (
-            _works(_EVENTS + "test_the_notification_cancels_in_a_session_and_nothing_more_is_said"),
-            _works(_EVENTS + "test_a_closed_connection_cancels_a_call_of_the_stateless_era[upstream-2025]"),
-            _UNKNOWN,
-            _works(_EVENTS + "test_a_closed_connection_cancels_a_call_of_the_stateless_era[upstream-2026]"),
-        ),
-    ),
+    _four("cancelling", _SCRIPTED + "test_a_call_is_cancelled_by_each_side_in_its_own_way", _ERAS),
     _four("errors of the protocol", _HERE + "test_an_unknown_tool_is_an_error_of_the_protocol", _ERAS),
     _four("sampling", _ANSWERS, _FOUR),
     _four("elicitation, form", _ANSWERS, _FOUR),
@@ -118,60 +115,54 @@ ROWS = (
             _works("counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"),
         ),
     ),
-    Row(
+    _said(
         "caching hints",
-        tuple(
-            Cell(said, (f"{_HERE}test_hints_for_caches_are_said_to_the_newest_alone[{cell}]",))
-            for cell, said in zip(_ERAS, ("left out", "works", "left out", "works"), strict=True)
-        ),  # type: ignore[arg-type]
+        _HERE + "test_hints_for_caches_are_said_to_the_newest_alone",
+        ("left out", WORKS, "left out", WORKS),
     ),
-    Row(
+    _said(
         "`x-mcp-header`",
+        _SCRIPTED + "test_arguments_are_mirrored_into_headers_by_whoever_is_of_the_newest_era",
         (
-            _UNKNOWN,
-            _UNKNOWN,
-            _UNKNOWN,
-            _works(
-                "frontdoor/test_param_headers.py::test_what_the_headers_say_is_checked_and_the_upstream_is_sent_its_own"
-            ),
+            "none on either side",
+            "checked in front, not sent behind",
+            "none in front, mirrored behind",
+            "checked in front, mirrored anew behind",
         ),
     ),
-    Row(
-        "sessions",
+    _said(
+        "`x-mcp-header` that breaks the rules",
+        _SCRIPTED + "test_arguments_that_are_marked_wrongly_take_away_a_tool_of_the_newest_era_only",
+        ("the mark is taken off", "the mark is taken off", "the tool is left out", "the tool is left out"),
+    ),
+    _said(
+        "sessions over HTTP",
+        _SCRIPTED + "test_sessions_are_of_the_handshake_on_each_side_and_never_one_and_the_same",
+        ("one on each side", "none in front, one behind", "one in front, none behind", "none"),
+    ),
+    _said(
+        "a stream lost in mid-call, in front of the gateway",
+        _SCRIPTED + "test_a_stream_that_is_lost_in_mid_call_is_taken_up_again_or_was_the_call",
         (
-            _works("frontdoor/test_sessions.py::test_a_session_ends_with_delete_and_is_then_unknown"),
-            Cell(
-                "none in front; one is kept for the caller behind",
-                (_INTERACTIVE + "test_a_session_is_kept_for_the_same_caller_with_the_same_offer_and_nobody_else",),
-            ),
-            _UNKNOWN,
-            Cell(
-                "none, and no GET and DELETE",
-                ("frontdoor/test_sessions.py::test_the_newest_revision_has_no_session_no_get_and_no_delete",),
-            ),
+            "taken up again, with `Last-Event-ID`",
+            "cancels the call; GET is refused with 405",
+            "taken up again, with `Last-Event-ID`",
+            "cancels the call; GET is refused with 405",
         ),
     ),
-    Row("resumption of a stream, in front of the gateway", (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)),
-    Row(
+    _said(
         "ping",
-        tuple(
-            Cell(said, (f"{_HERE}test_a_ping_is_answered_where_it_exists[{cell}]",))
-            for cell, said in zip(
-                _ERAS,
-                (WORKS, "error -32601: the newest has none", WORKS, "error -32601: the newest has none"),
-                strict=True,
-            )
-        ),  # type: ignore[arg-type]
+        _HERE + "test_a_ping_is_answered_where_it_exists",
+        (WORKS, "error -32601: the newest has none", WORKS, "error -32601: the newest has none"),
     ),
-    Row(
+    _said(
         "batches (2025-03-26 only)",
+        _SCRIPTED + "test_a_batch_is_taken_of_a_session_of_its_revision_and_none_is_sent",
         (
-            _works(
-                "frontdoor/test_batches.py::test_a_batch_is_answered_in_one_array_and_what_needs_no_answer_gets_none"
-            ),
-            _UNKNOWN,
-            _UNKNOWN,
-            _UNKNOWN,
+            "taken apart: its calls are sent one by one",
+            "error -32600: the newest has none",
+            "taken apart: its calls are sent one by one",
+            "error -32600: the newest has none",
         ),
     ),
 )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from douane.protocol.param_headers import ParamHeader, header_values, mirrored, param_fault, param_headers
+from douane.protocol.param_headers import ParamHeader, header_values, mirrored, param_fault, param_headers, unmarked
 
 STRING = {"type": "string"}
 
@@ -63,6 +63,23 @@ def test_a_mark_that_nobody_may_follow_is_refused(wrong: dict[str, Any]) -> None
     with pytest.raises(ValueError, match="x-mcp-header"):
         param_headers(wrong)
     assert mirrored({"name": "t", "inputSchema": wrong}) == ()
+
+
+def test_a_mark_is_taken_off_wherever_it_stands_and_no_name_or_value_like_it() -> None:
+    named = {"x-mcp-header": STRING}
+    wrong = {
+        **schema(a={"type": "array", "items": marked("A"), "x-mcp-header": "A"}, **named),
+        "anyOf": [marked("B"), True],
+        "$defs": {"x-mcp-header": marked("C")},
+        "default": {"x-mcp-header": "D"},
+    }
+    assert unmarked(wrong) == {
+        **schema(a={"type": "array", "items": STRING}, **named),
+        "anyOf": [STRING, True],
+        "$defs": {"x-mcp-header": STRING},
+        "default": {"x-mcp-header": "D"},
+    }
+    assert param_headers(unmarked(wrong)) == ()
 
 
 def test_values_are_written_as_the_specification_writes_them() -> None:

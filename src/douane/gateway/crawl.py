@@ -8,6 +8,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from ..protocol.call import JSON
+from ..protocol.param_headers import param_headers, unmarked
 from ..protocol.versions import Era
 from ..registry.catalog import Item, Kind
 from ..registry.item import KEY
@@ -80,17 +81,30 @@ def _item(definition: dict[str, Any], kind: Kind, naming: Naming, welcome: Welco
     own: object = definition.get(KEY[kind])
     if not isinstance(own, str) or not own:
         raise CannotConnect(f"one of its {kind} has no {KEY[kind]}")
+    item = naming.item(kind, own, definition, _cleaned(definition, kind, welcome.era))
     if kind != "tools" or "tasks" not in welcome.abilities:
-        return naming.item(kind, own, definition, _cleaned(definition, welcome.era))
+        return item
     # Which tools may is said in the handshake era alone. One that has to may as well: it is waited for otherwise.
     may = welcome.era is Era.STATELESS or _task_support(definition) in ("optional", "required")
-    item = naming.item(kind, own, definition, _cleaned(definition, welcome.era))
     return replace(item, task="optional" if may else "")
 
 
-def _cleaned(definition: dict[str, Any], era: Era) -> dict[str, Any]:
+def _cleaned(definition: dict[str, Any], kind: Kind, era: Era) -> dict[str, Any]:
     # A field of experimental tasks that the newest revision dropped; who knows it is told of `task` (sdk.listener).
-    return {k: v for k, v in definition.items() if k != "execution"} if era is Era.HANDSHAKE else definition
+    known = {k: v for k, v in definition.items() if k != "execution"} if era is Era.HANDSHAKE else definition
+    schema: object = known.get("inputSchema")
+    if kind != "tools" or not is_object(schema) or not _marked_wrongly(schema):
+        return known
+    # The server does without headers, or its session had not shown the tool; clients of the newest would leave it out.
+    return {**known, "inputSchema": unmarked(schema)}
+
+
+def _marked_wrongly(schema: dict[str, Any]) -> bool:
+    try:
+        param_headers(schema)
+    except ValueError:
+        return True
+    return False
 
 
 def _task_support(definition: dict[str, Any]) -> object:

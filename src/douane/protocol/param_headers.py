@@ -13,7 +13,7 @@ from ..wire.headers import HeaderError, decode_value, encode_value
 from ..wire.json import is_object
 from .call import JSON
 
-__all__ = ["ParamHeader", "header_values", "mirrored", "param_fault", "param_headers"]
+__all__ = ["ParamHeader", "header_values", "mirrored", "param_fault", "param_headers", "unmarked"]
 
 _MARK = "x-mcp-header"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -73,12 +73,11 @@ def _count(schema: object) -> int:
         return sum(map(_count, cast("list[object]", schema)))
     if not is_object(schema):
         return 0
-    below = sum(
-        _named(key, value) for key, value in schema.items() if key not in ("const", "default", "enum", "examples")
-    )
+    below = sum(_named(key, value) for key, value in schema.items() if key not in _VALUES)
     return below + (_MARK in schema)
 
 
+_VALUES = frozenset({"const", "default", "enum", "examples"})
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 """Keywords whose members are names of the author's, each with a schema."""
 
@@ -87,6 +86,19 @@ def _named(key: str, value: object) -> int:
     if key in _NAMED and is_object(value):
         return sum(map(_count, value.values()))
     return _count(value)
+
+
+def unmarked(schema: JSON) -> JSON:
+    """The schema without the mark, wherever it stands: for one that says it wrongly, where nobody needs to follow it."""
+    return {key: value if key in _VALUES else _unmarked(key, value) for key, value in schema.items() if key != _MARK}
+
+
+def _unmarked(key: str, value: object) -> object:
+    if isinstance(value, list):
+        return [_unmarked("", one) for one in cast("list[object]", value)]
+    if not is_object(value):
+        return value
+    return {name: _unmarked("", one) for name, one in value.items()} if key in _NAMED else unmarked(value)
 
 
 def mirrored(definition: JSON) -> tuple[ParamHeader, ...]:
