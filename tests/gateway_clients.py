@@ -6,9 +6,9 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from gateway_world import BIN, BOUND_S, Gateway, World
+from gateway_world import BIN, BOUND_S, World
 
 MODERN = "2026-07-28"
 OLDER = "2025-11-25"
@@ -19,6 +19,16 @@ _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"} 
 
 Headers = dict[str, str]
 Message = dict[str, Any]
+
+
+class Reached(Protocol):
+    """A gateway, as one caller reaches it."""
+
+    port: int
+    log: list[str]
+
+    @property
+    def token(self) -> str: ...
 
 
 class Answer(NamedTuple):
@@ -126,7 +136,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
+async def wire(gateway: Reached) -> AsyncIterator[Wire]:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1 << 24)
     line = Wire(reader, writer, gateway.port)
     try:
@@ -135,7 +145,7 @@ async def wire(gateway: Gateway) -> AsyncIterator[Wire]:
         await line.hang_up()
 
 
-async def post(gateway: Gateway, body: Message | bytes, headers: Headers, path: str = "/mcp") -> Answer:
+async def post(gateway: Reached, body: Message | bytes, headers: Headers, path: str = "/mcp") -> Answer:
     """One POST on a connection of its own, answered whole."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with wire(gateway) as line:
@@ -143,17 +153,17 @@ async def post(gateway: Gateway, body: Message | bytes, headers: Headers, path: 
         return await line.answer()
 
 
-async def get(gateway: Gateway, path: str, headers: Headers | None = None) -> Answer:
+async def get(gateway: Reached, path: str, headers: Headers | None = None) -> Answer:
     async with wire(gateway) as line:
         await line.send("GET", headers or {}, path=path)
         return await line.answer()
 
 
-async def ready(gateway: Gateway) -> bool:
+async def ready(gateway: Reached) -> bool:
     return (await get(gateway, "/readyz")).status == 200
 
 
-async def until_ready(gateway: Gateway, seconds: float = BOUND_S) -> None:
+async def until_ready(gateway: Reached, seconds: float = BOUND_S) -> None:
     """It says that it is ready. `/readyz` sends no event, so it is asked again and again."""
     end_s = time.monotonic() + seconds
     while not await ready(gateway):
@@ -164,7 +174,7 @@ async def until_ready(gateway: Gateway, seconds: float = BOUND_S) -> None:
 class HttpClient:
     """A client over HTTP, of the stateless era until `greet` has opened a session."""
 
-    def __init__(self, gateway: Gateway, line: Wire, path: str = "/mcp") -> None:
+    def __init__(self, gateway: Reached, line: Wire, path: str = "/mcp") -> None:
         self.gateway, self.line, self.path = gateway, line, path
         self.session: str | None = None
         self.revision = OLDER
@@ -229,13 +239,13 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def http(gateway: Gateway, path: str = "/mcp") -> AsyncIterator[HttpClient]:
+async def http(gateway: Reached, path: str = "/mcp") -> AsyncIterator[HttpClient]:
     async with wire(gateway) as line:
         yield HttpClient(gateway, line, path)
 
 
 @asynccontextmanager
-async def session(gateway: Gateway, path: str = "/mcp") -> AsyncIterator[HttpClient]:
+async def session(gateway: Reached, path: str = "/mcp") -> AsyncIterator[HttpClient]:
     async with http(gateway, path) as client:
         await client.greet()
         yield client
@@ -357,7 +367,7 @@ async def stdio(world: World, *options: str) -> AsyncIterator[LineClient]:
 class SseClient(TwoWay):
     """A client of 2024-11-05: it listens on a stream, and posts what it says."""
 
-    def __init__(self, gateway: Gateway, line: Wire, endpoint: str, events: AsyncIterator[tuple[str, bytes]]) -> None:
+    def __init__(self, gateway: Reached, line: Wire, endpoint: str, events: AsyncIterator[tuple[str, bytes]]) -> None:
         super().__init__()
         self.gateway, self.line, self.endpoint, self._events = gateway, line, endpoint, events
 
@@ -393,7 +403,7 @@ async def events(line: Wire, headers: Headers) -> AsyncIterator[tuple[str, bytes
 
 
 @asynccontextmanager
-async def sse(gateway: Gateway, path: str = "/sse") -> AsyncIterator[SseClient]:
+async def sse(gateway: Reached, path: str = "/sse") -> AsyncIterator[SseClient]:
     async with wire(gateway) as line:
         await line.send("GET", {"authorization": f"Bearer {gateway.token}", "accept": "text/event-stream"}, path=path)
         status, headers = await line.status()

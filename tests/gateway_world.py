@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import psutil
 
 from douane.audit.entry import Intent, Outcome
 from douane.audit.read import Entry, entries
-from douane.config.evidence import evidence
+from douane.config.evidence import Evidence, evidence
 from douane.config.paths import paths_for
 
 BOUND_S = 15.0
@@ -134,8 +134,12 @@ class World:
         """Whether no process of this world is left in time."""
         return await until(lambda: not self.processes(), seconds)
 
+    def evidence(self) -> AbstractContextManager[Evidence]:
+        """Its audit log, for reading."""
+        return evidence(self.paths)
+
     def audit(self) -> list[Entry]:
-        with evidence(self.paths) as log:
+        with self.evidence() as log:
             return list(entries(log.reading))
 
     def calls(self) -> dict[str, "Recorded"]:

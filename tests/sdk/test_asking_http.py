@@ -110,7 +110,7 @@ async def test_an_answer_counts_in_the_session_that_was_asked() -> None:
         await greeted(other)
         question, stream = await asked(client, "greet")
         foreign = reply(question, accepted(name="Mallory"))
-        assert (await post(at, foreign, other.headers())).status == 202
+        assert (await post(at, foreign, other.headers())).status == 400
         assert (await post(at, foreign, head(at.token))).status == 400
         assert (await post(at, foreign, client.headers() | {"mcp-session-id": "guess"})).status == 404
         await post(at, reply(question, accepted(name="Anna")), client.headers())
@@ -187,4 +187,4 @@ async def test_a_client_of_http_sse_is_asked_by_an_event_of_its_stream() -> None
 
 async def test_a_session_that_is_never_asked_knows_nothing_of_questions() -> None:
     async with serving(World()) as at, session(at) as client:
-        assert (await post(at, {"jsonrpc": "2.0", "id": 1, "result": {}}, client.headers())).status == 202
+        assert (await post(at, {"jsonrpc": "2.0", "id": 1, "result": {}}, client.headers())).status == 400

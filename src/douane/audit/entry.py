@@ -143,16 +143,21 @@ class Epoch(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Denied(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """Authentication failed at a door: at most one leaf per source and second, so that a flood cannot buy
-    commits."""
+    """A door let nobody in, or was told what is no call: at most one leaf per source, reason and second, so that a
+    flood cannot buy commits."""
 
+    actor: str = ""
+    """Who said it, where that is known."""
+    code: int = 0
+    """How it was answered: the code of the JSON-RPC error, or else the status over HTTP."""
     count: int = 1
     door: str = ""
+    endpoint: str = ""
     kind: Literal["denied"] = msgspec.field(default_factory=lambda: "denied")
     log: str = ""
     reason: str = ""
     source: str = ""
-    """Pseudonym of the address."""
+    """Pseudonym of the address, where nobody was let in."""
     t: str = ""
     v: int = 0
 

@@ -11,12 +11,12 @@ from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
+from .sparing import Sparing
+
 __all__ = ["Bearer", "Denied", "Identity", "exposure_fault", "is_loopback"]
 
 _MAX_HEADER_BYTES = 4096
 _MAX_SOURCES = 4096
-_MAX_RECORDED_PER_S = 64
-"""Of all sources together: a thousand addresses must not buy a thousand commits."""
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class Bearer:
         self._known = {_digest(b"Bearer " + token.encode()): who for token, who in tokens.items()}
         self._clock, self._gap_s, self._slack_s = clock, 1.0 / failures_per_s, burst / failures_per_s
         self._next_free_s: OrderedDict[str, float] = OrderedDict()
-        self._second, self._recorded = -1, set[str]()
+        self._recorded = Sparing()
 
     def verify(self, header: bytes | None, address: str) -> Identity | Denied:
         """Who sent `header`. `address` is the peer's, for which failures are counted; a right token always passes."""
@@ -85,17 +85,9 @@ class Bearer:
         self._next_free_s.move_to_end(source)
         if len(self._next_free_s) > _MAX_SOURCES:
             self._next_free_s.popitem(last=False)
-        return denied if self._first_this_second(source, now_s) else msgspec.structs.replace(denied, recorded=False)
-
-    def _first_this_second(self, source: str, now_s: float) -> bool:
-        # At most one leaf a source and second: a flood of wrong tokens must not buy commits.
-        if int(now_s) != self._second:
-            self._second = int(now_s)
-            self._recorded.clear()
-        if source in self._recorded or len(self._recorded) >= _MAX_RECORDED_PER_S:
-            return False
-        self._recorded.add(source)
-        return True
+        # At most one leaf a source and second.
+        recorded = self._recorded.is_first(source, now_s)
+        return denied if recorded else msgspec.structs.replace(denied, recorded=False)
 
 
 def _digest(header: bytes) -> bytes:

@@ -85,7 +85,9 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
             status = f"{leaf.status} {leaf.cause}".rstrip()
             return f"{leaf.t}  outcome  {leaf.call[-8:]}  {status}{code}{why}{what} {leaf.took_us / 1000:.1f} ms"
         case Denied():
-            return f"{leaf.t}  denied   {leaf.door}: {leaf.reason}"
+            who = (log.reading.subject(leaf.actor) or leaf.actor[:12]) + " " if leaf.actor else ""
+            code = f" ({leaf.code})" if leaf.code else ""
+            return f"{leaf.t}  denied   {who}{leaf.door}{_by_way_of(leaf.endpoint)}: {leaf.reason}{code}"
         case Epoch():
             closed = f", {leaf.closed} open calls closed as unknown" if leaf.closed else ""
             return f"{leaf.t}  epoch    {leaf.note} at {leaf.size}{closed}"

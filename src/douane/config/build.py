@@ -76,6 +76,7 @@ ORIGIN = "douane"
 """The name of the embedded log in its checkpoints."""
 _OWNER = "owner"
 """Whom the token of the first start belongs to."""
+_NOBODY_ELSE: Mapping[str, Identity] = {}
 _DRAIN_S = 10.0
 _CLIENT = {"name": "douane", "title": "Douane", "version": __version__}
 
@@ -135,14 +136,19 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def start(
-    loaded: Loaded, paths: Paths, env: Mapping[str, str], *, ledger: Callable[[Path], Ledger] = SqliteLedger
+    loaded: Loaded,
+    paths: Paths,
+    env: Mapping[str, str],
+    *,
+    ledger: Callable[[Path], Ledger] = SqliteLedger,
+    known: Mapping[str, Identity] = _NOBODY_ELSE,
 ) -> tuple[Running, bool]:
-    """A running gateway, and whether its token was made just now.
+    """A running gateway, and whether its token was made just now. `known`: more tokens it lets in, and whose each is.
 
     Raises ConfigError, or CannotStart.
     """
     try:
-        return await _start(loaded, paths, env, ledger)
+        return await _start(loaded, paths, env, ledger, known)
     except policy.PolicyError as exc:
         raise CannotStart(f"the policy cannot be used: {exc}") from exc
     except (TokenUnusable, SealKeysUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
@@ -160,7 +166,11 @@ async def start(
 
 
 async def _start(
-    loaded: Loaded, paths: Paths, env: Mapping[str, str], ledger: Callable[[Path], Ledger]
+    loaded: Loaded,
+    paths: Paths,
+    env: Mapping[str, str],
+    ledger: Callable[[Path], Ledger],
+    known: Mapping[str, Identity],
 ) -> tuple[Running, bool]:
     config = loaded.config
     fault = exposure_fault(config.listen.host, real_authentication=False)
@@ -181,7 +191,9 @@ async def _start(
             name: _upstream(name, upstream, loaded, paths, catalog, starts, outside, record.abandoning(log, new_id))
             for name, upstream in config.upstreams.items()
         }
-        gateway = _gateway(config, catalog, log, upstreams, rules, _admit(token, log, loop.time), seal)
+        gateway = _gateway(
+            config, catalog, log, upstreams, rules, _admit({**known, token: Identity(_OWNER)}, log, loop.time), seal
+        )
         say(paths, loaded.path, config)
         running = await _open_doors(config, paths, gateway, outside, tls)
     except BaseException:
@@ -302,8 +314,8 @@ def _serve(gateway: Gateway, owner: Principal, server: str | None, link: Link) -
     gateway.serve_line(link, owner, server)
 
 
-def _admit(token: str, log: AuditLog, clock: Callable[[], float]) -> Callable[[Request], Principal]:
-    bearer = Bearer({token: Identity(_OWNER)}, clock)
+def _admit(tokens: Mapping[str, Identity], log: AuditLog, clock: Callable[[], float]) -> Callable[[Request], Principal]:
+    bearer = Bearer(tokens, clock)
     principals: dict[Identity, Principal] = {}
 
     def admit(request: Request) -> Principal:

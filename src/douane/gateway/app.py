@@ -70,23 +70,23 @@ class Gateway:
 
         deferring = Deferring(ends, handles)
 
-        def front(shown: Shown, below: bytes = b"") -> Front:
+        def front(shown: Shown, name: str = "") -> Front:
             end = Router(View(shown.lists, sees_originals=sees_originals), ends, deferring)
             return Front(
                 shown,
                 end,
                 admit,
                 settings,
-                below=below,
+                below=f"/mcp/{name}".encode() if name else b"",
                 settled=self._settle,
                 observers=observers,
                 seal=seal,
-                on_refused=record.refusals(log),
+                refusals=record.Refusals(log, name),
                 listening=Listening(shown.lists, subscribing, self._release),
             )
 
         self.whole = front(whole)
-        self.servers = {name: front(shown, b"/mcp/" + name.encode()) for name, shown in servers.items()}
+        self.servers = {name: front(shown, name) for name, shown in servers.items()}
         self.health = Health(self.report)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()

@@ -12,13 +12,13 @@ import msgspec
 from .. import __version__
 from ..auth.seal import Seal
 from ..flow.chain import Chain, Handler, Interceptor, Observer
-from ..protocol.call import Call, Principal
-from ..protocol.outcome import Refused
+from ..protocol.call import Principal
 from ..registry.catalog import Lists
 from ..sdk.client_sessions import Sessions
 from ..sdk.held import Admit, Turned
 from ..sdk.http_door import HttpDoor
 from ..sdk.listener import ANSWER_WITHIN_S, About, Listener
+from ..sdk.refusals import Refusals
 from ..sdk.sse_door import SseDoor
 from ..transports.http_server import Request
 from ..wire.rpc import Limits
@@ -72,7 +72,7 @@ class Front:
         observers: Sequence[Observer],
         listening: Listening,
         seal: Seal | None,
-        on_refused: Callable[[Call, Refused], None],
+        refusals: Refusals,
     ) -> None:
         """`below`: the path under which HTTP+SSE is served, and this endpoint's own in what is sealed."""
         self.shown, self.listening = shown, listening
@@ -85,7 +85,7 @@ class Front:
             seal=seal,
             place=below.decode(),
             answer_within_s=settings.answer_within_s,
-            on_refused=on_refused,
+            refusals=refusals,
             subscribing=Chain(shown.interceptors, listening, observers=observers).run,
         )
         self.subscriptions = self.listener.subscriptions

@@ -11,17 +11,18 @@ from typing import cast
 
 from msgspec.structs import replace
 
+from ..audit.entry import Denied, Status
 from ..audit.entry import Outcome as Leaf
-from ..audit.entry import Status
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
+from ..auth.sparing import Sparing
 from ..flow.chain import Gate, Stage, Trail
-from ..protocol.call import Call
+from ..protocol.call import Call, Principal
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..wire import json
 from ..wire.codes import AUDIT_UNAVAILABLE, CANCELLED
 
-__all__ = ["abandoning", "make", "refusals"]
+__all__ = ["Refusals", "abandoning", "make"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,16 +55,33 @@ def make(log: AuditLog, *, keep_results: bool, endpoint: str = "") -> Gate:
     return Gate("record", Stage.RECORD, hold=note if endpoint else None, close=close, cut=cut)
 
 
-def refusals(log: AuditLog) -> Callable[[Call, Refused], None]:
-    """Records calls that their door has refused, which no chain has seen. Nothing waits for it: nothing was sent."""
+class Refusals:
+    """Records what the doors of one endpoint refuse, which no chain has seen. Nothing waits for it: nothing was sent."""
 
-    def refused(call: Call, refusal: Refused) -> None:
+    def __init__(self, log: AuditLog, endpoint: str = "") -> None:
+        """`endpoint`: as for `make`."""
+        self._log, self._endpoint = log, endpoint
+        self._said = Sparing()
+
+    def refused(self, call: Call, refusal: Refused) -> None:
+        """A call that got no further than its door."""
         try:
-            log.enqueue(_leaf(log, Trail(call), refusal))
+            self._log.enqueue(_leaf(self._log, Trail(call, endpoint=self._endpoint), refusal))
         except AuditError as exc:
             logger.error("call %s was refused and cannot be recorded: %s", call.id, exc)
 
-    return refused
+    def turned(self, door: str, principal: Principal, code: int, reason: str) -> None:
+        """What is no call; the same of the same principal once a second at most."""
+        if not self._said.is_first((principal.identity, door, code, reason), perf_counter_ns() / 1e9):
+            return
+        actor = self._log.actor
+        try:
+            leaf = Denied(
+                actor=actor(principal.subject), code=code, door=door, endpoint=self._endpoint, reason=reason[:1024]
+            )
+            self._log.enqueue(leaf)
+        except AuditError as exc:
+            logger.error("what %s was told at the door cannot be recorded: %s", door, exc)
 
 
 def abandoning(log: AuditLog, new_id: Callable[[], str]) -> Callable[[Call], None]:

@@ -45,9 +45,9 @@ class Batch(msgspec.Struct, frozen=True):
 class Peer(Generic[W]):
     """`ask` gives the frame to send; `receive` says what a frame that came is."""
 
-    def __init__(self, limits: rpc.Limits = rpc.json.DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: rpc.Limits = rpc.json.DEFAULT_LIMITS, *, first_id: int = 1) -> None:
         self._limits = limits
-        self._ids = count(1)
+        self._ids = count(first_id)
         self._waiting: dict[int, W] = {}
         self.strays = 0
         self.batches = False

@@ -1,12 +1,11 @@
 """What we ask one client of the handshake era, directly, while a call of its runs.
 
-Ids are our own and never meet those of the client's requests. A question has a time in which it is answered; a client that
+Ids are our own and never meet those of the client's requests, nor each other, for as long as a client is there. A question has a time in which it is answered; a client that
 gave up its call, or has gone, is told that its answer is not needed. Answers nobody waits for are passed over.
 Spec: specification/2025-11-25/client/*.mdx, basic/utilities/cancellation.mdx.
 """
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,8 +21,6 @@ from ..wire.codes import DEADLINE_EXCEEDED, INTERNAL_ERROR, INVALID_PARAMS, MISS
 
 __all__ = ["AskedClient", "Say"]
 
-logger = logging.getLogger(__name__)
-
 Say = Callable[[bytes], None]
 """Where a question goes: with the answer to the call that it belongs to."""
 _Waiter = asyncio.Future[rpc.Response | rpc.Error]
@@ -35,10 +32,11 @@ _REJECTED = -1
 class AskedClient:
     """The questions open at one client."""
 
-    __slots__ = ("_gone", "_peer", "_revision")
+    __slots__ = ("_gone", "_peer", "_revision", "last_id")
 
-    def __init__(self, revision: str) -> None:
-        self._revision, self._gone = revision, False
+    def __init__(self, revision: str, after: int = 0) -> None:
+        """`after`: the last id of what the same client was asked before it initialized again."""
+        self._revision, self._gone, self.last_id = revision, False, after
         self._peer: Peer[_Waiter] | None = None
         """Most clients are never asked anything, and their sessions are many."""
 
@@ -58,13 +56,14 @@ class AskedClient:
             await asyncio.wait(asking)
         return {key: _checked(questions[key], key, answer) for key, answer in zip(older, said, strict=True)}
 
-    def answered(self, answer: rpc.Response | rpc.Error) -> None:
-        """A frame that answers something."""
+    def answered(self, answer: rpc.Response | rpc.Error) -> bool:
+        """A frame that answers something. False: nobody has ever asked that; what comes too late was asked once."""
         found = self._peer.match(answer) if self._peer is not None else None
-        if not isinstance(found, Answered):
-            logger.info("a client answered what nobody asks (id %s)", str(answer.id)[:40])
-        elif not found.waiter.done():
-            found.waiter.set_result(answer)
+        if isinstance(found, Answered):
+            if not found.waiter.done():
+                found.waiter.set_result(answer)
+            return True
+        return type(answer.id) is int and 0 < answer.id <= self.last_id
 
     def close(self) -> None:
         """The client has gone, or has initialized again: nobody will answer."""
@@ -89,9 +88,10 @@ class AskedClient:
             raise _unanswered(INTERNAL_ERROR, _GONE)
         method: str = question["method"]
         if self._peer is None:
-            self._peer = Peer()
+            self._peer = Peer(first_id=self.last_id + 1)
         waiter: asyncio.Future[rpc.Response | rpc.Error] = asyncio.get_running_loop().create_future()
         id_, frame = self._peer.ask(waiter, lambda id_: rpc.write_request(id_, method, question["params"]))
+        self.last_id = id_
         say(frame)
         try:
             async with asyncio.timeout(within_s):

@@ -20,10 +20,11 @@ class Greeted:
 
     __slots__ = ("asked", "capabilities", "log_level", "revision")
 
-    def __init__(self, revision: str, capabilities: JSON) -> None:
+    def __init__(self, revision: str, capabilities: JSON, after: int = 0) -> None:
+        """`after`: as of `AskedClient`."""
         self.revision = revision
         self.capabilities = differences.strip_capabilities(capabilities, revision)
-        self.asked = AskedClient(revision)
+        self.asked = AskedClient(revision, after)
         self.log_level: str | None = None
 
     @property

@@ -29,6 +29,7 @@ from .held import Admit, Held, Turned
 from .http_answer import AS_JSON, AS_TEXT, Answer, refuse, send_refusal, written
 from .listen import Subscription
 from .listener import Listener, conversation_of, new_id
+from .refusals import NOT_ASKED, STILL_OPEN
 from .session_answer import BatchAnswer, Part, SessionAnswer
 from .subscriptions import SUBSCRIBING
 
@@ -118,7 +119,7 @@ class HttpDoor:
             if b"mcp-session-id" in request.headers and not papers.modern and is_batch(request.body):
                 self._batch(request, reply, papers.principal)
             else:
-                _malformed(reply, fault)
+                self._malformed(reply, papers.principal, fault)
             return
         modern, principal = papers.modern, papers.principal
         if isinstance(frame, rpc.Request):
@@ -129,7 +130,7 @@ class HttpDoor:
         elif isinstance(frame, rpc.Notification):
             self._note(frame, request, reply, principal, modern)
         elif modern:
-            reply.send(400, AS_JSON, rpc.write_error(None, INVALID_REQUEST, "client: answers are not posted any more"))
+            self._malformed(reply, principal, rpc.FrameError("answers are not posted any more"))
         else:
             self._answered(frame, request, reply, principal)
 
@@ -140,6 +141,7 @@ class HttpDoor:
         if isinstance(call, Refused):
             # A fault of the envelope is answered 400 (basic/index.mdx:380); elsewhere the status of -32602 is free.
             call = _mismatch(frame, request) or call
+            self._turned(papers.principal, call.code, call.reason)
             send_refusal(reply, written(frame.id, call), call, modern=True, malformed=True)
             return
         if (call.method, call.target) != papers.mirrored:
@@ -148,7 +150,9 @@ class HttpDoor:
                 params, call.params.get("arguments"), request.headers
             )
             if fault is not None:
-                refuse(reply, frame.id, Refused(HEADER_MISMATCH, f"client: {fault}"))
+                refused = Refused(HEADER_MISMATCH, f"client: {fault}")
+                self._listener.refusals.refused(call, refused)
+                refuse(reply, frame.id, refused)
                 return
             # Arguments differ from call to call, so what mirrors them is looked at each time.
             papers.mirrored = None if params else (call.method, call.target)
@@ -216,6 +220,7 @@ class HttpDoor:
             return
         said = self._read(frame, session, principal)
         if isinstance(said, Refused):
+            self._turned(principal, said.code, said.reason)
             refuse(reply, frame.id, said, modern=False)
         elif isinstance(said, bytes):
             reply.send(200, AS_JSON, rpc.write_result(frame.id, said))
@@ -227,7 +232,7 @@ class HttpDoor:
 
     def _read(self, frame: rpc.Request, session: ClientSession, principal: Principal) -> Call | Refused | bytes:
         if frame.id in session.open:
-            return Refused(INVALID_REQUEST, "client: a request with this id is still open")
+            return Refused(INVALID_REQUEST, STILL_OPEN)
         return session.greeted.read(frame, principal, conversation_of(principal, session.id))
 
     def _begin_in(
@@ -265,6 +270,7 @@ class HttpDoor:
     def _initialize(self, frame: rpc.Request, reply: Reply, principal: Principal) -> None:
         hello = handshake.read_hello(frame)
         if isinstance(hello, Refused):
+            self._turned(principal, hello.code, hello.reason)
             refuse(reply, frame.id, hello, modern=False)
             return
         session = self._sessions.open(principal, *hello)
@@ -286,9 +292,13 @@ class HttpDoor:
 
     def _answered(self, answer: rpc.Response | rpc.Error, request: Request, reply: Reply, principal: Principal) -> None:
         session = self._session(request, reply, principal)
-        if session is not None:
-            session.greeted.asked.answered(answer)
+        if session is None:
+            return
+        if session.greeted.asked.answered(answer):
             reply.send(202, ())
+        else:
+            # What cannot be accepted is an error over HTTP, too (2025-11-25/basic/transports.mdx, sending messages).
+            self._turned_away(reply, principal, 400, NOT_ASKED)
 
     # --- batches: revision 2025-03-26 only ---
 
@@ -301,7 +311,7 @@ class HttpDoor:
                 raise rpc.FrameError(f"a batch is not accepted in revision {session.greeted.revision}")
             messages = split(request.body, self._limits)
         except rpc.FrameError as fault:
-            _malformed(reply, fault)
+            self._malformed(reply, principal, fault)
             return
         whole = BatchAnswer(reply, session)
         for message in messages:
@@ -315,6 +325,7 @@ class HttpDoor:
         try:
             frame = rpc.read(message, self._limits)
         except rpc.FrameError as fault:
+            self._turned(principal, fault.code, f"client: {fault}")
             answers.refuse(fault.id, f"client: {fault}", fault.code)
             return
         if isinstance(frame, rpc.Notification):
@@ -324,14 +335,15 @@ class HttpDoor:
             if isinstance(said, str):
                 answers.refuse(frame.id, said)
             elif isinstance(said, Refused):
+                self._turned(principal, said.code, said.reason)
                 answers.add(written(frame.id, said))
             elif isinstance(said, bytes):
                 answers.add(rpc.write_result(frame.id, said))
             else:
                 part = whole.part(frame.params)
                 answers.owe(self._begin_in(session, frame, said, part, _asks_with(request, session, part)))
-        else:
-            session.greeted.asked.answered(frame)
+        elif not session.greeted.asked.answered(frame):
+            self._turned(principal, INVALID_REQUEST, NOT_ASKED)
 
     # --- GET and DELETE: the handshake era only ---
 
@@ -350,7 +362,7 @@ class HttpDoor:
             else:
                 stream = session.listen(reply)
         except Unresumable as exc:
-            reply.send(400, AS_TEXT, f"client: {exc}; GET without Last-Event-ID listens from now on".encode())
+            self._turned_away(reply, principal, 400, f"client: {exc}; GET without Last-Event-ID listens from now on")
             return
         self._held.hold(request, principal, reply, stream.leave)
         if not whole:
@@ -367,16 +379,31 @@ class HttpDoor:
         version = request.headers.get(b"mcp-protocol-version")
         if version is not None and version.decode("latin-1") not in HANDSHAKE:
             supported = ", ".join((*HANDSHAKE, MODERN))
-            reply.send(400, AS_TEXT, f"client: MCP-Protocol-Version must be one of {supported}".encode())
-            return None
+            return self._turned_away(reply, principal, 400, f"client: MCP-Protocol-Version must be one of {supported}")
         id_ = request.headers.get(b"mcp-session-id")
         if id_ is None:
-            reply.send(400, AS_TEXT, b"client: Mcp-Session-Id is missing; initialize opens a session")
-            return None
+            said = "client: Mcp-Session-Id is missing; initialize opens a session"
+            return self._turned_away(reply, principal, 400, said)
         session = self._sessions.find(id_.decode("latin-1"), principal)
         if session is None:
-            reply.send(404, AS_TEXT, b"client: no such session, or it has ended; initialize again")
+            return self._turned_away(
+                reply, principal, 404, "client: no such session, or it has ended; initialize again"
+            )
         return session
+
+    # --- what is no call ---
+
+    def _turned(self, principal: Principal, code: int, reason: str) -> None:
+        self._listener.refusals.turned("http", principal, code, reason)
+
+    def _turned_away(self, reply: Reply, principal: Principal, status: int, reason: str) -> None:
+        self._turned(principal, status, reason)
+        reply.send(status, AS_TEXT, reason.encode())
+
+    def _malformed(self, reply: Reply, principal: Principal, fault: rpc.FrameError) -> None:
+        reason = f"client: {fault}"
+        self._turned(principal, fault.code, reason)
+        reply.send(400, AS_JSON, rpc.write_error(fault.id, fault.code, reason))
 
     # --- answers ---
 
@@ -458,7 +485,3 @@ def _mismatch(frame: rpc.Request, request: Request) -> Refused | None:
         return None
     fault = stateless.version_fault(frame, request.headers)
     return None if fault is None else Refused(HEADER_MISMATCH, f"client: {fault}")
-
-
-def _malformed(reply: Reply, fault: rpc.FrameError) -> None:
-    reply.send(400, AS_JSON, rpc.write_error(fault.id, fault.code, f"client: {fault}"))

@@ -6,7 +6,6 @@ Spec: specification/2026-07-28/basic/transports/stdio.mdx, basic/versioning.mdx:
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -23,11 +22,10 @@ from .answers import Answers, out_of_place
 from .greeted import Greeted
 from .listen import Subscription
 from .listener import Listener, conversation_of, list_names, new_id
+from .refusals import NOT_ASKED, STILL_OPEN
 from .subscriptions import SUBSCRIBING, Ear, owner_of
 
 __all__ = ["LineDoor"]
-
-logger = logging.getLogger(__name__)
 
 MAX_OPEN = 256
 """Calls one client may have open on one line."""
@@ -108,6 +106,7 @@ class LineDoor:
             if self._greeted is not None and self._greeted.batches and is_batch(data):
                 self._on_batch(data)
             else:
+                self._turned(fault.code, f"client: {fault}")
                 self._send(rpc.write_error(fault.id, fault.code, f"client: {fault}"))
             return
         if isinstance(frame, rpc.Request):
@@ -121,6 +120,7 @@ class LineDoor:
         try:
             messages = split(data, self._limits)
         except rpc.FrameError as fault:
+            self._turned(fault.code, f"client: {fault}")
             self._send(rpc.write_error(None, fault.code, f"client: {fault}"))
             return
         answers = Answers(self._send_batch)
@@ -132,6 +132,7 @@ class LineDoor:
         try:
             frame = rpc.read(message, self._limits)
         except rpc.FrameError as fault:
+            self._turned(fault.code, f"client: {fault}")
             answers.refuse(fault.id, f"client: {fault}", fault.code)
             return
         if isinstance(frame, rpc.Notification):
@@ -156,10 +157,8 @@ class LineDoor:
                 task.cancel()
 
     def _on_answer(self, answer: rpc.Response | rpc.Error) -> None:
-        if self._greeted is None:
-            logger.info("a client answered a question that nobody asked")
-        else:
-            self._greeted.asked.answered(answer)
+        if self._greeted is None or not self._greeted.asked.answered(answer):
+            self._turned(INVALID_REQUEST, NOT_ASKED)
 
     def _on_request(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         """Returns the task that will answer it, unless it has been answered."""
@@ -167,10 +166,10 @@ class LineDoor:
             reason = f"{self._layer}: it is stopping; call again in a moment"
             return _refuse(say, request.id, Refused(UPSTREAM_UNAVAILABLE, reason))
         if request.id in self._open:
-            return _refuse(say, request.id, Refused(INVALID_REQUEST, "client: a request with this id is still open"))
+            return self._refuse(say, request.id, Refused(INVALID_REQUEST, STILL_OPEN))
         if len(self._open) >= MAX_OPEN:
             reason = f"{self._layer}: more than {MAX_OPEN} calls open on one line"
-            return _refuse(say, request.id, Refused(INVALID_REQUEST, reason))
+            return self._refuse(say, request.id, Refused(INVALID_REQUEST, reason))
         if stateless.is_enveloped(request.params) or request.method == "server/discover":
             return self._stateless(request, say)
         if request.method == "initialize":
@@ -180,14 +179,14 @@ class LineDoor:
         if request.method == "ping":
             return say(rpc.write_result(request.id, b"{}"))
         reason = "client: initialize first, or send the 2026-07-28 envelope in _meta"
-        return _refuse(say, request.id, Refused(INVALID_REQUEST, reason))
+        return self._refuse(say, request.id, Refused(INVALID_REQUEST, reason))
 
     def _stateless(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         call = stateless.read_call(
             request, id=new_id(), root=None, principal=self._principal, conversation=self._conversation
         )
         if isinstance(call, Refused):
-            return _refuse(say, request.id, call)
+            return self._refuse(say, request.id, call)
         if call.state is not None:
             call = self._listener.resumed(call)
             if isinstance(call, Refused):
@@ -201,21 +200,31 @@ class LineDoor:
     def _initialize(self, request: rpc.Request, say: Say) -> "asyncio.Task[None] | None":
         hello = handshake.read_hello(request)
         if isinstance(hello, Refused):
-            return _refuse(say, request.id, hello)
+            return self._refuse(say, request.id, hello)
+        after = 0
         if self._greeted is not None:
-            # Its answers would not find the old session's questions.
+            # Its answers would not find the old session's questions; nor may one that comes late find a new one.
+            after = self._greeted.asked.last_id
             self._greeted.asked.close()
-        self._greeted = Greeted(*hello)
+        self._greeted = Greeted(*hello, after)
         result = self._listener.initialize(self._greeted.revision, list_changed=True)
         return self._begin(request.id, self._say(request.id, result, say))
 
     def _in_session(self, request: rpc.Request, greeted: Greeted, say: Say) -> "asyncio.Task[None] | None":
         said = greeted.read(request, self._principal, self._conversation)
         if isinstance(said, Refused):
-            return _refuse(say, request.id, said)
+            return self._refuse(say, request.id, said)
         if isinstance(said, bytes):
             return say(rpc.write_result(request.id, said))
         return self._begin(request.id, self._serve(request, said, greeted, say))
+
+    def _turned(self, code: int, reason: str) -> None:
+        self._listener.refusals.turned("line", self._principal, code, reason)
+
+    def _refuse(self, say: Say, id_: rpc.Id, refusal: Refused) -> None:
+        """What was said is no call."""
+        self._turned(refusal.code, refusal.reason)
+        _refuse(say, id_, refusal)
 
     # --- answers ---
 

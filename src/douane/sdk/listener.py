@@ -10,6 +10,7 @@ from time import time
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from ..auth.seal import Seal
 from ..flow.chain import Emit, Handler, Pausable, Trail
@@ -27,6 +28,7 @@ from ..wire.codes import MISSING_CAPABILITY
 from .asked_client import AskedClient, Say
 from .interaction import Interactions, cannot_ask
 from .older_tasks import OlderTasks, speaks_of_tasks
+from .refusals import UNTOLD, Refusals
 from .subscriptions import Bounds, Ear, Subscriptions
 
 __all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
@@ -129,20 +131,20 @@ class Listener:
         seal: Seal | None = None,
         place: str = "",
         answer_within_s: float = ANSWER_WITHIN_S,
-        on_refused: Callable[[Call, Refused], None] | None = None,
+        refusals: Refusals = UNTOLD,
         subscribing: Handler | None = None,
         bounds: Bounds | None = None,
     ) -> None:
         """`settled` is waited for before anybody is answered, until `ready`. `seal`: of what callers keep for us between
-        rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal. `on_refused` is told
-        of calls that never get to the handler, since they bring a state that is not theirs. `subscribing` serves
+        rounds; without one, it is worthless after a restart. `place`: tells this door from others with the same seal. `refusals` are
+        told of what never gets to the handler. `subscribing` serves
         `resources/subscribe` and `subscriptions/listen`, where that is not `handler`.
         """
         self.handler, self.offer, self.about = handler, offer, about
         self._settled, self._answer_within_s = settled, answer_within_s
         self._subscribing = subscribing or handler
         self.subscriptions = Subscriptions(self._ask, about.layer, bounds or Bounds())
-        self._on_refused = on_refused
+        self.refusals = refusals
         self._asker = "upstream" if about.layer == "gateway" else about.layer
         self._interactions = Interactions(
             seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS
@@ -171,13 +173,17 @@ class Listener:
     def resumed(self, call: Call) -> Call | Refused:
         """`call`, which brings a state, as the next of its interaction."""
         resumed = self._interactions.incoming(call)
-        if isinstance(resumed, Refused) and self._on_refused is not None:
-            self._on_refused(call, resumed)
+        if isinstance(resumed, Refused):
+            self.refusals.refused(call, resumed)
         return resumed
 
     def asking(self, call: Call, asked: InputRequired) -> Outcome:
         """A question, as it may leave for a caller of the stateless era: it keeps the state for us, sealed."""
-        return self._interactions.outgoing(call, asked)
+        outcome = self._interactions.outgoing(call, asked)
+        if isinstance(outcome, Refused):
+            # Of the interaction: that the call itself has asked is written already.
+            self.refusals.refused(replace(call, id=new_id()), outcome)
+        return outcome
 
     async def run_driven(
         self,
@@ -199,11 +205,11 @@ class Listener:
             return outcome
 
         async def ask(questions: Mapping[str, JSON]) -> JSON:
-            missing = undeclared(questions.values(), call.capabilities)
-            if missing is not None:
-                raise Unanswered(cannot_ask(missing))
-            if say is None:
-                raise Unanswered(Refused(MISSING_CAPABILITY, _NO_STREAM))
+            refused = _unaskable(call, questions, say)
+            if refused is not None:
+                self.refusals.refused(replace(call, id=new_id()), refused)
+                raise Unanswered(refused)
+            assert say is not None
             return await asked.ask(questions, say, self._answer_within_s)
 
         return await drive_rounds(
@@ -284,3 +290,10 @@ class Listener:
         if "subscribe" in has and "resources" in has:
             capabilities["resources"]["subscribe"] = True
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}
+
+
+def _unaskable(call: Call, questions: Mapping[str, JSON], say: Say | None) -> Refused | None:
+    missing = undeclared(questions.values(), call.capabilities)
+    if missing is not None:
+        return cannot_ask(missing)
+    return Refused(MISSING_CAPABILITY, _NO_STREAM) if say is None else None

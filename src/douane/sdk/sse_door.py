@@ -147,7 +147,9 @@ class SseDoor:
             return
         stream = self._find(request.query, principal)
         if stream is None or not stream.end.take(request.body):
-            reply.send(404, AS_TEXT, b"client: no such session, or its stream has ended; GET /sse opens one")
+            why = "client: no such session, or its stream has ended; GET /sse opens one"
+            self._listener.refusals.turned("sse", principal, 404, why)
+            reply.send(404, AS_TEXT, why.encode())
             return
         stream.last_used_s = self._loop.time()
         reply.send(202, AS_TEXT, b"Accepted")
