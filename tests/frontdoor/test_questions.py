@@ -194,6 +194,27 @@ async def test_what_the_caller_does_not_offer_the_server_is_refused(tmp_path: Pa
         assert told[0]["code"] == -32601
 
 
+async def test_a_question_that_nobody_is_asked_is_written_down_with_its_call_where_that_is_known(
+    tmp_path: Path,
+) -> None:
+    # T2
+    async with asking(tmp_path) as at:
+        await at.call("sampling", offers={})
+        await at.call("sampling", offers={"elicitation": {"form": {}}})
+
+        def refused() -> list[Outcome]:
+            return [leaf for leaf in at.leaves() if leaf.cause == "question"]
+
+        assert await until(lambda: len(refused()) == 2)
+        shared, leased = refused()
+        for leaf in (shared, leased):
+            said = (leaf.status, leaf.code, leaf.server, leaf.method, leaf.sent)
+            assert said == ("refused", -32601, "w", "sampling/createMessage", "no")
+        assert (shared.root, shared.tool, shared.actor) == ("", "", "")
+        calls = [recorded.intents[0].leaf for recorded in at.gateway.world.calls().values() if recorded.intents]
+        assert (leased.root, leased.tool, leased.actor) == (calls[1].call, "ask", calls[1].actor)  # type: ignore[union-attr]
+
+
 async def test_what_the_operator_does_not_allow_the_server_is_refused(tmp_path: Path) -> None:
     async with asking(tmp_path, asks=["roots"]) as at:
         assert text(await at.call("elicitation"))[0]["code"] == -32601

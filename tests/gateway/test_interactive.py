@@ -32,6 +32,7 @@ BOB = Principal("bob")
 YES = {"action": "accept", "content": {"name": "anna"}}
 TIMES = Times(start_timeout_s=1.0, first_pause_s=0.02, refresh_s=60.0, idle_stop_s=60.0, refresh_pause_s=0.0)
 BOUNDS = Bounds(1, 4, 8)
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "scripted"}}
 ASKING = Asking(window_s=0.0, bounds=BOUNDS)
 
 
@@ -85,7 +86,7 @@ class House:
             starts=asyncio.Semaphore(1),
             times=times,
             stops_when_idle=True,
-            asking=replace(asking, abandoned=self.abandoned.append),
+            asking=replace(asking, abandoned=lambda call, _: self.abandoned.append(call)),
         )
 
     async def open_session(self, noted: Noted, respondent: Respondent) -> Session:
@@ -235,6 +236,29 @@ async def test_a_question_outside_of_any_call_is_refused_and_reaches_nobody() ->
         leased.say({"id": "late", **FORM})
         await at.server.when(lambda: bool(at.server.replies))
         assert at.server.replies[0]["error"]["code"] == -32601
+
+
+async def test_a_definition_that_changes_while_its_call_waits_for_a_session_is_not_called() -> None:
+    # T17
+    async with house(asks(FORM)) as at:
+        busy, questions = await at.asked(at.call())
+        waiting: list[Asked] = []
+        at.server.on["initialize"] = waiting.append
+        old = at.call(BOB)
+        opening = asyncio.get_running_loop().create_task(at.run(old))
+        await at.server.when(lambda: bool(waiting))
+        changed = asyncio.Event()
+        at.catalog.on_change.append(lambda _: changed.set())
+        at.server.tools = [tool("echo", description="what it says of itself now")]
+        at.server.tell("notifications/tools/list_changed")
+        await asyncio.wait_for(changed.wait(), BOUND_S)
+        del at.server.on["initialize"]
+        waiting[0].answer(HELLO)
+        outcome = await asyncio.wait_for(opening, BOUND_S)
+        assert isinstance(outcome, Refused)
+        assert (outcome.code, "has changed since it was listed" in outcome.reason) == (-32602, True)
+        assert at.server.methods().count("tools/call") == 1
+        assert isinstance(await at.run(replace(busy, answers=dict.fromkeys(questions, YES))), Refused)
 
 
 async def test_a_question_on_the_shared_session_is_refused_and_the_other_calls_go_on() -> None:

@@ -30,7 +30,7 @@ from ..gateway.leases import Bounds
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
-from ..protocol.call import Call, Principal
+from ..protocol.call import Principal
 from ..protocol.outcome import Failed
 from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.handles import Handles
@@ -188,7 +188,9 @@ async def _start(
         outside = Outside(loaded)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(name, upstream, loaded, paths, catalog, starts, outside, record.abandoning(log, new_id))
+            name: _upstream(
+                name, upstream, loaded, paths, catalog, starts, outside, record.Questions(log, name, new_id)
+            )
             for name, upstream in config.upstreams.items()
         }
         gateway = _gateway(
@@ -397,7 +399,7 @@ def _upstream(
     catalog: Catalog,
     starts: asyncio.Semaphore,
     outside: Outside,
-    abandoned: Callable[[Call], None],
+    questions: record.Questions,
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
     if upstream.command:
@@ -415,11 +417,11 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
         listed=_warning(loaded, name),
-        asking=_asking(upstream, loaded, abandoned),
+        asking=_asking(upstream, loaded, questions),
     )
 
 
-def _asking(upstream: UpstreamConfig, loaded: Loaded, abandoned: Callable[[Call], None]) -> Asking:
+def _asking(upstream: UpstreamConfig, loaded: Loaded, questions: record.Questions) -> Asking:
     many = upstream.processes
     made = Asking(
         lists=bool(upstream.asks),
@@ -427,7 +429,8 @@ def _asking(upstream: UpstreamConfig, loaded: Loaded, abandoned: Callable[[Call]
         # A session of a server far away costs it little; a process of our own costs what the server does.
         bounds=Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256),
         ttl_s=loaded.config.limits.answer_within_s,
-        abandoned=abandoned,
+        abandoned=questions.abandoned,
+        refused=questions.refused,
     )
     return made if upstream.asks is None else replace(made, kinds=upstream.asks)
 

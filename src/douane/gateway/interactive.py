@@ -18,21 +18,22 @@ from ..protocol.call import JSON, Call
 from ..protocol.methods import METHODS
 from ..protocol.offers import Askable, offered, question_fault
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome
+from ..protocol.outcome import Refused as Refusal
 from ..sdk.connect import CannotConnect
-from ..sdk.respondent import NOBODY, Respondent
+from ..sdk.respondent import Respondent
 from ..sdk.session import Session
 from ..transports.link import LinkClosed
 from ..wire.codes import POLICY_DENIED, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
 from .leased_call import LeasedCall
-from .leases import Bounds, Lease, Leases, NoneFree
+from .leases import Bounds, Lease, Leases, NoneFree, Refused, unheard
 
 __all__ = ["Asking", "Interactive", "judged", "judged_task"]
 
 logger = logging.getLogger(__name__)
 
 
-def _nobody(call: Call) -> None:
+def _nobody(call: Call, endpoint: str) -> None:
     return
 
 
@@ -52,8 +53,9 @@ class Asking(msgspec.Struct, frozen=True):
     """What is asked at once arrives within it."""
     max_rounds: int = 50
     """Of one call: a model that uses tools is asked many times."""
-    abandoned: Callable[[Call], None] = _nobody
-    """Told of a call whose questions nobody has answered in time."""
+    abandoned: Callable[[Call, str], None] = _nobody
+    """Told of a call whose questions nobody has answered in time, and by which endpoint it came."""
+    refused: Refused = unheard
 
     @property
     def offer(self) -> JSON:
@@ -63,7 +65,12 @@ class Asking(msgspec.Struct, frozen=True):
     @property
     def outside(self) -> Respondent:
         """Who answers what it asks where no call can be asked."""
-        return Respondent({"roots": {}}, self._outside) if self.roots else NOBODY
+        if self.roots:
+            return Respondent({"roots": {}}, self._outside, refused=self._refused_outside)
+        return Respondent(refused=self._refused_outside)
+
+    def _refused_outside(self, method: str, code: int, reason: str) -> None:
+        self.refused(method, code, None, "")
 
     async def _outside(self, method: str, params: JSON) -> JSON:
         return {"roots": self.roots}
@@ -101,14 +108,29 @@ def judged(outcome: InputRequired) -> InputRequired | Failed:
     return outcome
 
 
+class _Outdated(Exception):
+    """What is called is no longer what was shown."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+
 class Interactive:
     """A `Handler` for one upstream."""
 
     def __init__(
-        self, name: str, open_session: Callable[[Respondent], Awaitable[Session]], asking: Asking, *, idle_s: float
+        self,
+        name: str,
+        open_session: Callable[[Respondent], Awaitable[Session]],
+        asking: Asking,
+        outdated: Callable[[Call], Refusal | None],
+        *,
+        idle_s: float,
     ) -> None:
-        self._name, self._asking = name, asking
-        self.leases = Leases(open_session, asking.bounds, idle_s=idle_s, roots=asking.roots)
+        """`outdated`: how a call is refused whose target is no longer what its caller was shown."""
+        self._name, self._asking, self._outdated = name, asking, outdated
+        self.leases = Leases(open_session, asking.bounds, idle_s=idle_s, roots=asking.roots, refused=asking.refused)
         self._parking = Parking(self._begin, ttl_s=asking.ttl_s)
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
@@ -123,6 +145,8 @@ class Interactive:
             logger.warning("upstream %s: a session for call %s could not be opened: %s", self._name, call.id, exc)
             said = f"upstream {self._name}: no session could be opened for a call that it may ask something"
             return Failed(UPSTREAM_UNAVAILABLE, said, "no")
+        except _Outdated as exc:
+            return exc.refusal
         except NoneFree:
             said = f"upstream {self._name}: all its sessions for calls that may be asked something are in use"
             return Failed(UPSTREAM_UNAVAILABLE, f"{said}; its calls wait for answers", "no")
@@ -145,6 +169,11 @@ class Interactive:
 
     async def _begin(self, call: Call, emit: Emit) -> Exchange:
         lease = await self.leases.take(call.principal, call.capabilities, call.deadline_s or 0.0)
+        # It may have waited for that session for as long as a person thinks.
+        refusal = self._outdated(call)
+        if refusal is not None:
+            self.leases.give_back(lease)
+            raise _Outdated(refusal)
         return self._leased(lease, call, emit)
 
     def _leased(self, lease: Lease, call: Call, emit: Emit) -> LeasedCall:

@@ -42,12 +42,13 @@ class LeasedCall:
         *,
         window_s: float,
         max_rounds: int,
-        abandoned: Callable[[Call], None],
+        abandoned: Callable[[Call, str], None],
     ) -> None:
         """`window_s`: what is asked within it of the first question is one round. `abandoned` is told a call whose
-        questions nobody has answered."""
+        questions nobody has answered, and by which endpoint it came."""
         self.capabilities = call.capabilities
-        self._lease, self._leases, self._call = lease, leases, call
+        self._lease, self._leases, self.call = lease, leases, call
+        self.endpoint = emit.trail.endpoint
         self._window_s, self._max_rounds, self._abandoned = window_s, max_rounds, abandoned
         self._emit: Emit | None = emit
         self._missed: deque[Event] = deque(maxlen=_MAX_KEPT_EVENTS)
@@ -77,7 +78,7 @@ class LeasedCall:
             fault = answer_fault(question, call.answers[key]) if key in call.answers else None
             if fault is not None:
                 raise AnswerFault(f"the answer to {key!r} {fault}")
-        self._call, self._emit, self._lease.waits = call, emit, False
+        self.call, self._emit, self._lease.waits = call, emit, False
         self.capabilities = call.capabilities
         while self._missed:
             emit(self._missed.popleft())
@@ -97,7 +98,7 @@ class LeasedCall:
         """Nobody answers: the server is told so, its call is cancelled and the session is given up."""
         parked, self._lease.asked = self._emit is None, None
         if parked:
-            self._abandoned(self._call)
+            self._abandoned(self.call, self.endpoint)
         try:
             if self._pending:
                 self._refuse_all()

@@ -6,28 +6,34 @@ further calls of the same principal with the same offer, within bounds: the one 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
-from ..protocol.call import JSON, Principal
+from ..protocol.call import JSON, Call, Principal
 from ..protocol.questions import undeclared
 from ..sdk.respondent import NoReply, Respondent
 from ..sdk.session import Session
 from ..wire import json
 from ..wire.codes import METHOD_NOT_FOUND
 
-__all__ = ["Bounds", "Lease", "Leases", "NoneFree"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Bounds", "Lease", "Leases", "NoneFree", "Refused", "unheard"]
 
 _UNCLAIMED = ("", "", "")
 """Whose a session is that has served nobody yet."""
 
 Key = tuple[tuple[str, str, str], bytes]
 """Whose calls, and what they offer."""
+
+
+Refused = Callable[[str, int, Call | None, str], None]
+"""Told of a question that nobody answers: its method, the code its server is told, and, if that is known, the call it
+belongs to and the endpoint that came by."""
+
+
+def unheard(method: str, code: int, call: Call | None, endpoint: str) -> None:
+    return
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -47,6 +53,8 @@ class Asked(Protocol):
     """The call that a session is leased to."""
 
     capabilities: JSON
+    call: Call
+    endpoint: str
 
     async def ask(self, method: str, params: JSON) -> JSON: ...
 
@@ -77,9 +85,12 @@ class Leases:
         *,
         idle_s: float,
         roots: tuple[JSON, ...] = (),
+        refused: Refused = unheard,
     ) -> None:
-        """`roots`: what the operator answers to a server that asks for them outside of any call that has some."""
+        """`roots`: what the operator answers to a server that asks for them outside of any call that has some.
+        `refused` is told of questions that nobody answers."""
         self._open_session, self._bounds, self._idle_s, self._roots = open_session, bounds, idle_s, roots
+        self._refused = refused
         self._loop = asyncio.get_running_loop()
         self._idle: list[Lease] = []
         """Longest unused first."""
@@ -187,7 +198,7 @@ class Leases:
         self._taken.add(lease)
         declared = {**offer, "roots": {}} if self._roots else offer
         try:
-            lease.session = await self._open_session(Respondent(declared, lambda m, p: self._reply(lease, m, p)))
+            lease.session = await self._open_session(self._respondent(lease, declared))
         except BaseException:
             self._taken.discard(lease)
             self._tell()
@@ -212,6 +223,14 @@ class Leases:
 
     # --- questions ---
 
+    def _respondent(self, lease: Lease, declared: JSON) -> Respondent:
+        def refused(method: str, code: int, reason: str) -> None:
+            asked = lease.asked
+            call, endpoint = (asked.call, asked.endpoint) if asked is not None else (None, "")
+            self._refused(method, code, call, endpoint)
+
+        return Respondent(declared, lambda method, params: self._reply(lease, method, params), refused=refused)
+
     async def _reply(self, lease: Lease, method: str, params: JSON) -> JSON:
         asked = lease.asked
         question = {"method": method, "params": params}
@@ -219,7 +238,6 @@ class Leases:
             return await asked.ask(method, params)
         if method == "roots/list" and self._roots:
             return {"roots": self._roots}
-        logger.info("an upstream asked %s outside of any call that could be asked it", method)
         raise NoReply(METHOD_NOT_FOUND, "client: no call that can be asked this is open")
 
     # --- beside ---

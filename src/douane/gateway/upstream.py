@@ -112,7 +112,7 @@ class Upstream:
         """Told of each watched resource that changed: our name, and its URI here."""
         self._stops_when_idle = stops_when_idle
         self._asking = asking
-        self._interactive = Interactive(name, self._open_leased, asking, idle_s=times.idle_stop_s)
+        self._interactive = Interactive(name, self._open_leased, asking, self._outdated, idle_s=times.idle_stop_s)
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stale = asyncio.Event()

@@ -22,7 +22,7 @@ from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..wire import json
 from ..wire.codes import AUDIT_UNAVAILABLE, CANCELLED
 
-__all__ = ["Refusals", "abandoning", "make"]
+__all__ = ["Questions", "Refusals", "make"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,18 +84,35 @@ class Refusals:
             logger.error("what %s was told at the door cannot be recorded: %s", door, exc)
 
 
-def abandoning(log: AuditLog, new_id: Callable[[], str]) -> Callable[[Call], None]:
-    """Writes down that nobody answered what a call was asked, and that it was given up for that."""
+class Questions:
+    """Records what one upstream has asked in vain. Nothing waits for it."""
 
-    def abandoned(call: Call) -> None:
-        leaf = Leaf(call=new_id(), status="cancelled", code=CANCELLED, cause="abandoned", sent="yes")
+    def __init__(self, log: AuditLog, upstream: str, new_id: Callable[[], str]) -> None:
+        self._log, self._upstream, self._new_id = log, upstream, new_id
+        self._said = Sparing()
+
+    def abandoned(self, call: Call, endpoint: str) -> None:
+        """Nobody answered what a call was asked, and it was given up for that."""
+        leaf = Leaf(call=self._new_id(), status="cancelled", code=CANCELLED, cause="abandoned", sent="yes")
+        self._write(leaf, call, endpoint, call.method)
+
+    def refused(self, method: str, code: int, call: Call | None, endpoint: str) -> None:
+        """A question was refused: of `call`, or of none that could be told. The same once a second at most."""
+        root = call.root if call is not None else ""
+        # That nobody answered is the call's affair: it was abandoned, or has ended.
+        if code == CANCELLED or not self._said.is_first((method, code, root), perf_counter_ns() / 1e9):
+            return
+        leaf = Leaf(call=self._new_id(), status="refused", code=code, cause="question", sent="no")
+        self._write(leaf, call, endpoint, method[:1024])
+
+    def _write(self, leaf: Leaf, call: Call | None, endpoint: str, method: str) -> None:
         try:
-            _describe(leaf, log, replace(call, id=leaf.call), Trail(call))
-            log.enqueue(leaf)
+            if call is not None:
+                _describe(leaf, self._log, replace(call, id=leaf.call), Trail(call, endpoint=endpoint))
+            leaf.server, leaf.method = self._upstream, method
+            self._log.enqueue(leaf)
         except AuditError as exc:
-            logger.error("call %s was abandoned and cannot be recorded: %s", call.id, exc)
-
-    return abandoned
+            logger.error("what upstream %s has asked in vain cannot be recorded: %s", self._upstream, exc)
 
 
 async def _written(written: Awaitable[int], outcome: Outcome, trail: Trail) -> Outcome:

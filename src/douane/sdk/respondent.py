@@ -37,6 +37,10 @@ async def _nobody(method: str, params: JSON) -> JSON:
     raise NoReply(METHOD_NOT_FOUND, "client: no such capability was declared")
 
 
+def _unheard(method: str, code: int, reason: str) -> None:
+    return
+
+
 class Respondent(msgspec.Struct, frozen=True):
     """Who answers what a server of the handshake era asks, and what it is told can be asked."""
 
@@ -45,6 +49,8 @@ class Respondent(msgspec.Struct, frozen=True):
     """The result of one question: method, params. Raises NoReply."""
     stateless: JSON = _NOTHING
     """What a server of the stateless era is told with each request that is no call: what calls offer, they say."""
+    refused: Callable[[str, int, str], None] = _unheard
+    """Told of each question that was answered with an error: its method, the code, the reason."""
 
 
 NOBODY = Respondent()
@@ -68,9 +74,9 @@ class Questions:
             return rpc.write_result(request.id, b"{}")
         question = {"method": request.method, "params": request.params}
         if question_fault(question, self._respondent.capabilities) is not None:
-            return self._refuse(request.id, METHOD_NOT_FOUND, "client: no such capability was declared")
+            return self._refuse(request, METHOD_NOT_FOUND, "client: no such capability was declared")
         if request.id in self._open or len(self._open) >= _MAX_OPEN:
-            return self._refuse(request.id, INVALID_REQUEST, "client: too many questions at once, or one id twice")
+            return self._refuse(request, INVALID_REQUEST, "client: too many questions at once, or one id twice")
         task = asyncio.get_running_loop().create_task(self._answer(request))
         self._open[request.id] = task
         # One that is withdrawn at once never begins, and does not free its id itself.
@@ -100,11 +106,11 @@ class Questions:
             said = json.encode(await self._respondent.reply(request.method, request.params))
             frame = rpc.write_result(request.id, said)
         except NoReply as exc:
-            frame = self._refuse(request.id, exc.code, str(exc))
+            frame = self._refuse(request, exc.code, str(exc))
         except Exception:
             # The edge of this task: without an answer the server would wait for ever.
             logger.exception("the answer to %s failed", request.method)
-            frame = self._refuse(request.id, INTERNAL_ERROR, "client: the answer failed")
+            frame = self._refuse(request, INTERNAL_ERROR, "client: the answer failed")
         # Before it is answered: the server may use the id again at once.
         self._close(request.id, asyncio.current_task())
         self._send(frame)
@@ -116,8 +122,9 @@ class Questions:
         if not self._open:
             self._turned()
 
-    def _refuse(self, id_: rpc.Id, code: int, message: str) -> bytes:
+    def _refuse(self, request: rpc.Request, code: int, message: str) -> bytes:
         self.refused += 1
+        self._respondent.refused(request.method, code, message)
         if self.refused in (1, 10, 100) or self.refused % 1000 == 0:
             logger.warning("a server asked what nobody here answers (%d so far): %s", self.refused, message)
-        return rpc.write_error(id_, code, message)
+        return rpc.write_error(request.id, code, message)
