@@ -59,6 +59,21 @@ async def test_each_question_is_a_request_of_ours_and_its_answer_resumes_the_fun
     assert len(world.began) == 1
 
 
+async def test_a_question_says_by_what_name_the_newest_revision_would_know_it() -> None:
+    server = Server("named")
+
+    @server.tool()
+    async def greet(ctx: Context) -> str:
+        """Asks by a name."""
+        return (await ctx.elicit("Who?", {"type": "object", "properties": {}}, key="user_name")).action
+
+    async with line(server) as client:
+        await client.greet()
+        asked = await client.older("greet")
+        assert asked["params"]["_meta"] == {"douane/inputKey": "user_name"}
+        assert text_of(await client.tell(asked, {"action": "decline"})) == "decline"
+
+
 async def test_what_is_asked_at_once_is_asked_side_by_side() -> None:
     answers = {"elicitation/create": accepted(name="Anna"), "sampling/createMessage": SAID, "roots/list": ROOTS}
     async with line(World().server) as client:
@@ -204,6 +219,7 @@ async def test_titled_choices_are_named_as_2025_06_18_names_them() -> None:
         await client.greet("2025-06-18")
         asked = await client.older("order")
         assert asked["params"] == {
+            "_meta": {"douane/inputKey": "elicit_1"},
             "message": "What?",
             "requestedSchema": {
                 "type": "object",

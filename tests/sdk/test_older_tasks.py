@@ -115,7 +115,7 @@ async def test_what_a_task_asks_is_asked_while_its_result_is_waited_for() -> Non
         for content in ({"name": "Ann"}, {"name": "Bea"}, {"sure": True}):
             question = await asyncio.wait_for(line.asked.get(), BOUND_S)
             assert question["method"] == "elicitation/create"
-            assert question["params"]["_meta"] == {RELATED: {"taskId": id_}}
+            assert question["params"]["_meta"][RELATED] == {"taskId": id_}
             line.say({"id": question["id"], "result": {"action": "accept", "content": content}})
         assert (await waiting)["content"][0]["text"] == "Ann and Bea: True"
 
@@ -124,7 +124,7 @@ async def test_a_tool_that_asks_first_asks_before_the_task_is_there() -> None:
     async with line_to(Asks().server, revision=OLDER, elicitation={}) as line:
         beginning = asyncio.create_task(begin(line, "paint"))
         question = await asyncio.wait_for(line.asked.get(), BOUND_S)
-        assert "_meta" not in question["params"]
+        assert RELATED not in question["params"]["_meta"]
         line.say({"id": question["id"], "result": {"action": "accept", "content": {"name": "Ann"}}})
         id_ = (await beginning)["taskId"]
         waiting = asyncio.create_task(line.ask("tasks/result", {"taskId": id_}))

@@ -14,7 +14,7 @@ from ..flow.rounds import AnswerFault
 from ..protocol.call import JSON, Call, Event
 from ..protocol.eras.handshake import plain_question
 from ..protocol.outcome import Failed, InputRequired, Outcome
-from ..protocol.questions import ELICIT, answer_fault
+from ..protocol.questions import ELICIT, INPUT_KEY, answer_fault
 from ..sdk.respondent import NoReply
 from ..wire.codes import CANCELLED, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
@@ -28,8 +28,6 @@ _GRACE_S = 1.0
 """How long a server that is told that nobody answers may take to end its call by itself."""
 _MAX_KEPT_EVENTS = 64
 """Of those said while nobody listens. The oldest go first."""
-KEY = "douane/inputKey"
-"""In the `_meta` of a question: the key under which callers see it."""
 
 
 class LeasedCall:
@@ -157,7 +155,7 @@ class LeasedCall:
 
     def _key_of(self, method: str, params: JSON) -> str:
         meta: object = params.get("_meta")
-        wanted: object = meta.get(KEY) if is_object(meta) else None
+        wanted: object = meta.get(INPUT_KEY) if is_object(meta) else None
         if isinstance(wanted, str) and wanted not in self._pending:
             return wanted
         keys = (f"{method.partition('/')[0]}-{number}" for number in self._numbers)

@@ -10,9 +10,13 @@ from ..wire.json import is_object
 from .call import JSON
 from .forms import content_fault
 
-__all__ = ["ELICIT", "ROOTS", "SAMPLE", "answer_fault", "said_missing", "undeclared"]
+__all__ = ["ELICIT", "INPUT_KEY", "ROOTS", "SAMPLE", "answer_fault", "said_missing", "undeclared"]
 
 ELICIT, SAMPLE, ROOTS = "elicitation/create", "sampling/createMessage", "roots/list"
+INPUT_KEY = "douane/inputKey"
+"""In the `_meta` of a question of the handshake era, which has no keys: the one that callers of the newest see it under.
+A hint of ours; who does not know it asks and answers all the same.
+"""
 
 _NOTHING: dict[str, Any] = {}
 

@@ -15,7 +15,7 @@ from ..protocol.call import JSON
 from ..protocol.eras import differences
 from ..protocol.outcome import Failed, Refused
 from ..protocol.peer import Answered, Peer
-from ..protocol.questions import ELICIT, answer_fault
+from ..protocol.questions import ELICIT, INPUT_KEY, answer_fault
 from ..wire import rpc
 from ..wire.codes import DEADLINE_EXCEEDED, INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY
 
@@ -46,7 +46,7 @@ class AskedClient:
 
     async def ask(self, questions: Mapping[str, JSON], say: Say, within_s: float) -> JSON:
         """The answer to each. Raises Unanswered: before anything is sent, where one cannot be put."""
-        older = {key: self._older(question) for key, question in questions.items()}
+        older = {key: self._older(key, question) for key, question in questions.items()}
         asking = [asyncio.ensure_future(self._ask(question, say, within_s)) for question in older.values()]
         try:
             said = await asyncio.gather(*asking)
@@ -72,15 +72,16 @@ class AskedClient:
             if not waiter.done():
                 waiter.set_exception(_unanswered(INTERNAL_ERROR, _GONE))
 
-    def _older(self, question: JSON) -> JSON:
+    def _older(self, key: str, question: JSON) -> JSON:
         older = differences.strip_question(question, self._revision)
         if isinstance(older, str):
             said = f"client: this call has to ask for {older}, which revision {self._revision} cannot"
             raise Unanswered(Refused(MISSING_CAPABILITY, said))
-        if older["params"].get("mode") == "url":
+        params: dict[str, Any] = {**older["params"], "_meta": {**older["params"].get("_meta", {}), INPUT_KEY: key}}
+        if params.get("mode") == "url":
             # Gone again with 2026-07-28; here a client may be told later that it was completed.
-            return {**older, "params": {**older["params"], "elicitationId": secrets.token_urlsafe(16)}}
-        return older
+            params["elicitationId"] = secrets.token_urlsafe(16)
+        return {**older, "params": params}
 
     async def _ask(self, question: JSON, say: Say, within_s: float) -> dict[str, Any]:
         # Here, not before: it may have gone since the questions were written.
