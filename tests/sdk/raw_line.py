@@ -31,11 +31,15 @@ class Line:
         self._open: dict[object, asyncio.Future[Json]] = {}
         self.notes: list[Json] = []
         self.asked: asyncio.Queue[Json] = asyncio.Queue()
+        self.heard: asyncio.Queue[Json] = asyncio.Queue()
+        """The same notes, as they come."""
         link.start(self._on_frame, lambda _: None)
 
-    async def ask(self, method: str, params: Json | None = None, capabilities: Json = DECLARED) -> Json:
+    async def ask(
+        self, method: str, params: Json | None = None, capabilities: Json = DECLARED, id: str | None = None
+    ) -> Json:
         """The result. Raises Refusal."""
-        id_, params = next(self._ids), params or {}
+        id_, params = id or next(self._ids), params or {}
         if self._modern:
             params = {**params, "_meta": {**ENVELOPE, CAPABILITIES: capabilities}}
         answer = self._open[id_] = asyncio.get_running_loop().create_future()
@@ -67,6 +71,7 @@ class Line:
             self.asked.put_nowait(message)
         else:
             self.notes.append(message)
+            self.heard.put_nowait(message)
 
 
 @asynccontextmanager

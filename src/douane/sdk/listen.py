@@ -17,14 +17,17 @@ from ..protocol.eras import stateless
 from ..protocol.eras.envelope import SUBSCRIPTION
 from ..protocol.methods import Kind
 from ..protocol.outcome import Complete, Outcome, Refused
+from ..protocol.tasks import accepts, undeclared
 from ..wire import json, rpc
 from ..wire.codes import INVALID_PARAMS
 from .listener import Listener, list_names, new_id
 from .subscriptions import Ear, owner_of
+from .task_news import TaskEar
 
 __all__ = ["Subscription"]
 
 _LISTS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
+_NAMED = {"resourceSubscriptions": "URIs", "taskIds": "ids of tasks"}
 
 _MAX_EARLY = 1_000
 """Told before the acknowledgement. Whoever is told more than that is better served by listening anew."""
@@ -35,6 +38,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     lists: tuple[str, ...]
     uris: tuple[str, ...]
+    tasks: tuple[str, ...]
 
 
 class Subscription:
@@ -43,6 +47,8 @@ class Subscription:
         self._listener, self._call, self._id, self._say = listener, call, id_, say
         self._ear = Ear(owner_of(call.principal), self._updated)
         self._lists: frozenset[str] = frozenset()
+        self._tasks: list[TaskEar] = []
+        self._following: list[asyncio.Task[None]] = []
         self._early: list[bytes] | None = []
         """What is to be told while it is not acknowledged yet."""
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,7 +64,9 @@ class Subscription:
         if isinstance(asked, str):
             return Refused(INVALID_PARAMS, f"client: {asked}")
         subscriptions, changes = self._listener.subscriptions, self._listener.offer.on_change
-        full = subscriptions.enter(self._ear, self._call, self.end, len(asked.uris))
+        if asked.tasks and not accepts(self._call.capabilities):
+            return undeclared("taskIds of subscriptions/listen are of an extension")
+        full = subscriptions.enter(self._ear, self._call, self.end, len(asked.uris) + len(asked.tasks))
         if full is not None:
             return full
         changes.append(self._changed)
@@ -67,20 +75,23 @@ class Subscription:
             if refusal is not None:
                 return refusal
             self._acknowledge()
+            self._follow()
             if opened is not None:
                 opened()
             await self._over
         finally:
             changes.remove(self._changed)
             subscriptions.leave(self._ear)
+            await self._unfollow()
         return Complete({"_meta": {SUBSCRIPTION: self._id}})
 
     async def _grant(self, asked: Asked) -> Outcome | None:
         """Ask for everything; how it was refused when all of it was."""
         outcomes = [await self._grant_lists(asked.lists)]
         outcomes += await asyncio.gather(*(self._grant_resource(uri) for uri in asked.uris))
+        outcomes += await asyncio.gather(*(self._grant_task(id_) for id_ in asked.tasks))
         refusals = [outcome for outcome in outcomes if not isinstance(outcome, Complete)]
-        if not refusals or self._ear.uris or self._lists:
+        if not refusals or self._ear.uris or self._lists or self._tasks:
             return None
         return refusals[0]
 
@@ -96,10 +107,43 @@ class Subscription:
         call = replace(self._call, id=new_id(), method="resources/subscribe", params=params, target=uri)
         return await self._listener.subscriptions.subscribe(call, self._ear)
 
+    async def _grant_task(self, id_: str) -> Outcome:
+        ear = TaskEar(self._listener.task_news, self._call, id_, self._stands)
+        outcome = await ear.admit()
+        if isinstance(outcome, Complete):
+            self._tasks.append(ear)
+        return outcome
+
+    def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._following = [loop.create_task(self._followed(ear)) for ear in self._tasks]
+
+    async def _followed(self, ear: TaskEar) -> None:
+        try:
+            told_all = await ear.follow()
+        except Exception:
+            # The edge of this task: whoever listens must not wait for what never comes.
+            self._listener.internal_fault(self._call.id)
+            told_all = False
+        if not told_all:
+            # Its client learns what is left by listening again.
+            self.end()
+
+    async def _unfollow(self) -> None:
+        for following in self._following:
+            following.cancel()
+        for ear in self._tasks:
+            # Some may never have begun.
+            ear.leave()
+        if self._following:
+            await asyncio.wait(self._following)
+
     def _acknowledge(self) -> None:
         honoured: dict[str, Any] = {_LISTS[name]: True for name in _LISTS if name in self._lists}
         if self._ear.uris:
             honoured["resourceSubscriptions"] = list(self._ear.uris)
+        if self._tasks:
+            honoured["taskIds"] = [ear.id for ear in self._tasks]
         early, self._early = self._early or [], None
         self._tell("notifications/subscriptions/acknowledged", {"notifications": honoured})
         for frame in early:
@@ -107,6 +151,9 @@ class Subscription:
 
     def _updated(self, uri: str) -> None:
         self._tell("notifications/resources/updated", {"uri": uri})
+
+    def _stands(self, task: JSON) -> None:
+        self._tell("notifications/tasks", task)
 
     def _changed(self, kinds: frozenset[Kind]) -> None:
         for name in list_names(kinds):
@@ -131,8 +178,15 @@ def _read(params: JSON) -> Asked | str:
     for member in _LISTS.values():
         if not isinstance(wanted.get(member, False), bool):
             return f"params.notifications.{member} must be true or false"
-    uris: object = wanted.get("resourceSubscriptions", [])
-    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in cast("list[object]", uris)):
-        return "params.notifications.resourceSubscriptions must be an array of URIs"
-    lists = tuple(name for name, member in _LISTS.items() if wanted.get(member))
-    return Asked(lists, tuple(dict.fromkeys(cast("list[str]", uris))))
+    named = [_strings(wanted.get(member, [])) for member in _NAMED]
+    for member, found in zip(_NAMED, named, strict=True):
+        if found is None:
+            return f"params.notifications.{member} must be an array of {_NAMED[member]}"
+    uris, tasks = (tuple(dict.fromkeys(found or ())) for found in named)
+    return Asked(tuple(name for name, member in _LISTS.items() if wanted.get(member)), uris, tasks)
+
+
+def _strings(value: object) -> list[str] | None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[object]", value)):
+        return None
+    return cast("list[str]", value)

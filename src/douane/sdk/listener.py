@@ -30,6 +30,7 @@ from .interaction import Interactions, cannot_ask
 from .older_tasks import OlderTasks, speaks_of_tasks
 from .refusals import UNTOLD, Refusals
 from .subscriptions import Bounds, Ear, Subscriptions
+from .task_news import TaskNews
 
 __all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
 
@@ -145,6 +146,7 @@ class Listener:
         self._subscribing = subscribing or handler
         self.subscriptions = Subscriptions(self._ask, about.layer, bounds or Bounds())
         self.refusals = refusals
+        self.task_news = TaskNews(self.run, about.layer, new_id)
         self._asker = "upstream" if about.layer == "gateway" else about.layer
         self._interactions = Interactions(
             seal or Seal(), place, self._asker, time, within_s=answer_within_s, max_rounds=_MAX_ROUNDS

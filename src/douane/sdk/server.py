@@ -78,6 +78,7 @@ class Server:
         )
         self.tasks = Tasks(self.toolbox, self.toolbox.begin, self.toolbox.task_support, tasks)
         self.toolbox.take_over = self.tasks.take_over
+        self.tasks.on_change.append(lambda owner, task: self.listener.task_news.changed(task.id))
         self._lifespan = Lifespan(None if lifespan is None else lambda: lifespan(self))
 
     @property
