@@ -19,6 +19,7 @@ from ..sdk.waiting import Waiting
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .deferring import Deferring
+from .followed import Followed
 from .front import Front, Settings, Shown
 from .health import Health, routed
 from .listen import Listening, Place
@@ -91,8 +92,9 @@ class Gateway:
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
+        self._followed = Followed(handles, upstreams, [front.listener.task_news for front in self.fronts])
         for upstream in upstreams.values():
-            upstream.updated = self._updated
+            upstream.updated, upstream.task_changed = self._updated, self._followed.changed
         self._epoch, self._readmitting = epoch, asyncio.get_running_loop().create_task(self._readmit())
 
     @property

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 State = Literal["asleep", "starting", "up", "down", "closed"]
 
 _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
+_OF_TASKS = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _MAX_URI = 8192
 """Of a resource that is told of."""
 CARRIED = frozenset({EXTENSION})
@@ -110,6 +111,8 @@ class Upstream:
         self.watched = Watched(name, self._on_note)
         self.updated: Callable[[str, str], None] = _to_nobody
         """Told of each watched resource that changed: our name, and its URI here."""
+        self.task_changed: Callable[[str, str], None] = _to_nobody
+        """Told of each task that it says has changed: our name, and its id here."""
         self._stops_when_idle = stops_when_idle
         self._asking = asking
         self._interactive = Interactive(name, self._open_leased, asking, self._outdated, idle_s=times.idle_stop_s)
@@ -371,6 +374,8 @@ class Upstream:
             self._stale.set()
         elif method == UPDATED and isinstance(uri := params.get("uri"), str) and len(uri) <= _MAX_URI:
             self.updated(self.name, uri)
+        elif method in _OF_TASKS and isinstance(id_ := params.get("taskId"), str):
+            self.task_changed(self.name, id_)
 
 
 def _abilities(welcome: Welcome) -> frozenset[str]:

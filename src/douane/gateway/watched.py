@@ -1,4 +1,4 @@
-"""The resources of one upstream that somebody is told of, asked for once, whatever session it has at the time.
+"""The resources and tasks of one upstream that somebody is told of, asked for once, whatever session it has at the time.
 
 What is wanted outlives a session: a new one is asked for it again. What was not heard meanwhile cannot be known, so
 everything that is watched then counts as updated, once.
@@ -26,6 +26,7 @@ class Watched:
     def __init__(self, upstream: str, hear: Noted) -> None:
         self._upstream, self._hear = upstream, hear
         self._uris: dict[str, None] = {}
+        self._tasks: dict[str, None] = {}
         self._watch: Watch | None = None
         self._resuming: asyncio.Task[None] | None = None
 
@@ -38,6 +39,8 @@ class Watched:
     def begin(self, session: Session) -> None:
         """Listen on a new session, to what was watched on the one before."""
         self._watch = watch(session, self._hear, opening_counts=True)
+        for task in self._tasks:
+            self._watch.follow(task)
         if self._uris:
             self._resuming = asyncio.get_running_loop().create_task(self._resume(self._watch))
 
@@ -74,6 +77,17 @@ class Watched:
         self._uris.pop(uri, None)
         if self._watch is not None:
             self._watch.drop(uri)
+
+    def follow(self, task: str) -> None:
+        """Be told of a task by its upstream's id, as far as the upstream does that."""
+        self._tasks[task] = None
+        if self._watch is not None:
+            self._watch.follow(task)
+
+    def unfollow(self, task: str) -> None:
+        self._tasks.pop(task, None)
+        if self._watch is not None:
+            self._watch.unfollow(task)
 
     async def _resume(self, kept: Watch) -> None:
         await asyncio.gather(*(self._again(uri, kept) for uri in tuple(self._uris)))

@@ -104,6 +104,10 @@ class Handles:
         self._drop(handle)
         return None
 
+    def get(self, id: str) -> Handle | None:
+        """Whoever it belongs to; it may have expired."""
+        return self._kept.get(id)
+
     def keep(self, handle: Handle, task: Task) -> None:
         """Its upstream has said how it stands: it is kept that much longer."""
         if handle.id in self._kept:

@@ -289,7 +289,7 @@ class HttpSession:
 
     async def listen(self, notifications: JSON, hear: Noted) -> Answer:
         id_ = next(self._ids)
-        params: JSON = {"notifications": notifications, "_meta": self._envelope.base}
+        params = stateless.listening(notifications, self._envelope)
         headers = (*self._own, *stateless.http_headers("subscriptions/listen", params))
         frame = rpc.write_request(id_, "subscriptions/listen", params)
         deadline = Deadline(self._loop.time() + _SIDE_S)

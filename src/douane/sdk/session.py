@@ -190,7 +190,7 @@ class LineSession:
     async def listen(self, notifications: JSON, hear: Noted) -> rpc.Response | rpc.Error:
         assert self._envelope is not None
         waiter = _Waiter(self._loop.create_future(), math.inf, math.inf)
-        params = {"notifications": notifications, "_meta": self._envelope.base}
+        params = stateless.listening(notifications, self._envelope)
         # It stands beside the open calls: it has no deadline, and nothing that is logged belongs to it.
         self._send_unbounded(waiter, lambda id_: rpc.write_request(id_, "subscriptions/listen", params))
         self._hearing[waiter.id] = hear

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from ..protocol.call import JSON
+from ..protocol.tasks import accepts
 from ..protocol.versions import Era
 from ..transports.link import LinkClosed
 from ..wire import rpc
@@ -33,6 +34,8 @@ _STEADY_S = 10.0
 """A stream that lived this long was a good one: the next is opened without a growing pause."""
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _UPDATED = "notifications/resources/updated"
+_MAX_TASKS = 64
+"""That are listened to: all their ids are said anew whenever there is one more."""
 _LISTS = {"tools": "toolsListChanged", "prompts": "promptsListChanged", "resources": "resourcesListChanged"}
 
 
@@ -54,6 +57,12 @@ class Watch(Protocol):
     def drop(self, uri: str) -> None:
         """Be told no longer. The server hears of it later."""
         ...
+
+    def follow(self, task: str) -> None:
+        """Be told of that task, if the server tells of tasks: nobody is promised that."""
+        ...
+
+    def unfollow(self, task: str) -> None: ...
 
     async def aclose(self) -> None: ...
 
@@ -105,6 +114,11 @@ class _BySession:
             task = self._loop.create_task(self._unsubscribe(uri))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
+
+    def follow(self, task: str) -> None:
+        """A server that tells of tasks does so unasked (2025-11-25/basic/utilities/tasks.mdx, status notifications)."""
+
+    def unfollow(self, task: str) -> None: ...
 
     async def aclose(self) -> None:
         for task in tuple(self._leaving):
@@ -193,6 +207,7 @@ class _ByStream:
         has = session.welcome.capabilities
         self._lists = [name for name in _LISTS if has_member(has, name, "listChanged")]
         self._wanted: dict[str, None] = {}
+        self._tasks: dict[str, None] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}
         """For each resource that was added: resolved when it is known whether the server tells of it."""
         self._adding: Counter[str] = Counter()
@@ -230,6 +245,16 @@ class _ByStream:
             del self._wanted[uri]
             self._change.set()
 
+    def follow(self, task: str) -> None:
+        if accepts(self._session.welcome.capabilities) and len(self._tasks) < _MAX_TASKS:
+            self._tasks[task] = None
+            self._change.set()
+
+    def unfollow(self, task: str) -> None:
+        if task in self._tasks:
+            del self._tasks[task]
+            self._change.set()
+
     def _forget(self, uri: str, known: "asyncio.Future[None]") -> None:
         if self._waiting.get(uri) is known:
             del self._waiting[uri]
@@ -260,6 +285,8 @@ class _ByStream:
         asked: dict[str, Any] = {_LISTS[name]: True for name in self._lists}
         if self._wanted:
             asked["resourceSubscriptions"] = list(self._wanted)
+        if self._tasks:
+            asked["taskIds"] = list(self._tasks)
         return asked
 
     async def _until_due(self) -> None:
@@ -310,6 +337,11 @@ class _ByStream:
 
     def _refused(self, asked: JSON, exc: Exception) -> None:
         logger.info("a server does not open a stream of what changes: %s", exc)
+        if isinstance(exc, Unwatchable) and "taskIds" in asked:
+            # It may be for one of them, and they can be looked at; what changes cannot be known otherwise.
+            self._tasks.clear()
+            self._change.set()
+            return
         if isinstance(exc, Unwatchable) and exc.code == METHOD_NOT_FOUND:
             # It will not learn to. Who wants to hear of a resource asks again, and is told.
             self._lists = []

@@ -20,7 +20,7 @@ from ..call import JSON, Call, Event, Principal
 from ..methods import METHODS
 from ..offers import question_fault
 from ..outcome import Complete, Deferred, Failed, InputRequired, Outcome, Refused
-from ..tasks import accepts
+from ..tasks import OFFERED, accepts
 from ..versions import MODERN, STATELESS, Era
 from .envelope import CAPABILITIES, CLIENT, LOG_LEVEL, SUBSCRIPTION, VERSION, Body, read_body
 
@@ -29,6 +29,7 @@ __all__ = [
     "discover_result",
     "http_headers",
     "is_enveloped",
+    "listening",
     "mirror_fault",
     "read_call",
     "read_outcome",
@@ -230,6 +231,12 @@ class Envelope:
         if call.log_level is not None:
             meta[LOG_LEVEL] = call.log_level
         return meta
+
+
+def listening(notifications: JSON, envelope: Envelope) -> dict[str, Any]:
+    """The params of `subscriptions/listen`. Who names tasks there has to know them (tasks.md, task status notifications)."""
+    known = envelope.offering(OFFERED) if "taskIds" in notifications else envelope
+    return {"notifications": notifications, "_meta": known.base}
 
 
 def write_call(id: int, call: Call, envelope: Envelope, encoded: bytes | None = None) -> bytes:
