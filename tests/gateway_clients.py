@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -169,6 +169,17 @@ async def until_ready(gateway: Reached, seconds: float = BOUND_S) -> None:
     while not await ready(gateway):
         assert time.monotonic() < end_s, gateway.log[-10:]
         await asyncio.sleep(0.02)
+
+
+async def holding(
+    gateway: Gateway, fact: Callable[[Message], bool] = lambda held: True, seconds: float = BOUND_S
+) -> Message:
+    """What `/statusz` says once `fact` holds of it. It sends no event either."""
+    end_s = time.monotonic() + seconds
+    while not fact(held := (await get(gateway, "/statusz", head(gateway.token))).message):
+        assert time.monotonic() < end_s, held
+        await asyncio.sleep(0.02)
+    return held
 
 
 class HttpClient:

@@ -88,7 +88,8 @@ class Gateway:
 
         self.whole = front(whole)
         self.servers = {name: front(shown, name) for name, shown in servers.items()}
-        self.health = Health(self.report)
+        # Until people other than the operator can be known, who sees originals is who runs it.
+        self.health = Health(self.report, self.holding, admit, sees_originals)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
@@ -104,7 +105,12 @@ class Gateway:
     @property
     def endpoint(self) -> Endpoint:
         """All paths served over HTTP."""
-        paths: dict[bytes, Endpoint] = {b"/healthz": self.health.live, b"/readyz": self.health.ready}
+        health = self.health
+        paths: dict[bytes, Endpoint] = {
+            b"/healthz": health.live,
+            b"/readyz": health.ready,
+            b"/statusz": health.status,
+        }
         paths |= {b"/mcp/" + name.encode(): server.http for name, server in self.servers.items()}
         for front in self.fronts if self.settings.sse else ():
             paths |= front.sse.paths
@@ -142,6 +148,20 @@ class Gateway:
             "audit": self.log.state,
             "upstreams": {name: upstream.state for name, upstream in self.upstreams.items()},
             "waiting_for": [] if settled else pending,
+        }
+
+    def holding(self) -> dict[str, Any]:
+        """What `/statusz` says: how much is held now, for clients and at upstreams."""
+        fronts = self.fronts
+        return {
+            "calls": self.open_calls,
+            "lines": self.lines,
+            "sessions": sum(len(front.http.sessions) for front in fronts),
+            "streams": sum(front.http.sessions.listening + front.subscriptions.streams for front in fronts),
+            "subscriptions": sum(front.subscriptions.uris for front in fronts),
+            "kept_bytes": sum(front.http.sessions.shelf.size_bytes for front in fronts),
+            "upstreams": {name: upstream.holding for name, upstream in self.upstreams.items()},
+            "tasks": len(asyncio.all_tasks()),
         }
 
     async def drain(self, within_s: float) -> None:

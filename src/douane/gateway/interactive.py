@@ -163,6 +163,13 @@ class Interactive:
             raise
         self.leases.give_back(lease)
 
+    @property
+    def holding(self) -> dict[str, int]:
+        """Its sessions for calls that may be asked something, and the calls that wait for an answer."""
+        taken = self.leases.taken
+        idle = len(self.leases) - taken
+        return {"sessions_in_use": taken, "sessions_idle": idle, "waiting_for_answers": len(self._parking)}
+
     async def aclose(self) -> None:
         await self._parking.aclose()
         await self.leases.aclose()

@@ -135,6 +135,11 @@ class Upstream:
     def session(self) -> Session | None:
         return self._session
 
+    @property
+    def holding(self) -> dict[str, int]:
+        """How much is open at it now."""
+        return {"calls": self._calls_open, **self._interactive.holding}
+
     def start(self) -> "asyncio.Future[None]":
         """Begin to live. The future is resolved when the first attempt has ended, well or not."""
         self._wanted.set()

@@ -36,7 +36,11 @@ class ClientSession:
 
     @property
     def busy(self) -> bool:
-        return bool(self.open) or (self._ear is not None and self._ear.is_heard)
+        return bool(self.open) or self.listens
+
+    @property
+    def listens(self) -> bool:
+        return self._ear is not None and self._ear.is_heard
 
     @property
     def events(self) -> EventStore:
@@ -134,6 +138,11 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def listening(self) -> int:
+        """How many are on a stream of their own now."""
+        return sum(session.listens for session in self._sessions.values())
 
     def open(self, principal: Principal, revision: str, capabilities: JSON) -> ClientSession | str:
         """A new session, or why there can be none. When there are too many, of this principal or of all, the longest unused one makes room.

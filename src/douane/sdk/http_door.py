@@ -66,6 +66,10 @@ class HttpDoor:
         """Open calls of the stateless era, by id. Each takes itself off: a callback would be another turn of the loop."""
 
     @property
+    def sessions(self) -> Sessions:
+        return self._sessions
+
+    @property
     def open_calls(self) -> int:
         return len(self._tasks) + len(self._calls)
 
