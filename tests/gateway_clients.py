@@ -172,7 +172,7 @@ async def until_ready(gateway: Reached, seconds: float = BOUND_S) -> None:
 
 
 async def holding(
-    gateway: Gateway, fact: Callable[[Message], bool] = lambda held: True, seconds: float = BOUND_S
+    gateway: Reached, fact: Callable[[Message], bool] = lambda held: True, seconds: float = BOUND_S
 ) -> Message:
     """What `/statusz` says once `fact` holds of it. It sends no event either."""
     end_s = time.monotonic() + seconds

@@ -336,6 +336,9 @@ ROWS = (
             "tests/counterparts/test_questions.py::test_the_official_client_answers_what_official_servers_ask",
             "tests/counterparts/test_questions.py::test_tools_that_the_everything_server_shows_only_to_who_can_be_asked_work",
             "tests/frontdoor/test_questions.py::test_an_older_caller_is_asked_on_its_own_stream_and_each_round_is_a_call_in_the_audit",
+            "tests/reliability/test_abandoned.py::test_ten_thousand_questions_abandoned_over_http_leave_nothing",
+            "tests/reliability/test_abandoned.py::test_fifty_questions_abandoned_on_lines_leave_nothing",
+            "tests/reliability/test_abandoned.py::test_as_many_questions_as_may_wait_at_one_url_hold_up_no_answer_and_no_other_call",
         ),
     ),
     Row(

@@ -78,6 +78,8 @@ _OWNER = "owner"
 """Whom the token of the first start belongs to."""
 _NOBODY_ELSE: Mapping[str, Identity] = {}
 _DRAIN_S = 10.0
+_LEASED_CONNECTIONS = 3
+"""Of a session for calls that may be asked something: the stream it listens on, its call's, and one to answer with."""
 _CLIENT = {"name": "douane", "title": "Douane", "version": __version__}
 
 
@@ -402,10 +404,14 @@ def _upstream(
     questions: record.Questions,
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
+    asking = _asking(upstream, loaded, questions)
     if upstream.command:
-        open_session = _by_command(name, upstream, loaded, limits, paths)
+        open_session = open_leased = _by_command(name, upstream, loaded, limits, paths)
     else:
         open_session = _by_url(name, upstream, loaded, limits, outside)
+        # Connections of their own: what waits for a person holds two, and other calls must not wait for it.
+        connections = _LEASED_CONNECTIONS * asking.bounds.in_all
+        open_leased = _by_url(name, upstream, loaded, limits, outside, max_per_origin=connections)
     return Upstream(
         name,
         open_session,
@@ -417,7 +423,8 @@ def _upstream(
         ),
         stops_when_idle=bool(upstream.command),
         listed=_warning(loaded, name),
-        asking=_asking(upstream, loaded, questions),
+        asking=asking,
+        open_leased=open_leased,
     )
 
 
@@ -499,7 +506,13 @@ def _by_command(
 
 
 def _by_url(
-    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, outside: Outside
+    name: str,
+    upstream: UpstreamConfig,
+    loaded: Loaded,
+    limits: rpc.Limits,
+    outside: Outside,
+    *,
+    max_per_origin: int = 64,
 ) -> Callable[[Noted, Respondent], Awaitable[Session]]:
     url = upstream.url or ""
     try:
@@ -508,7 +521,13 @@ def _by_url(
         place = ("upstreams", name, "url")
         raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
     reach = Reach[upstream.reach.upper()] if upstream.reach is not None else reach_of(origin.host)
-    client = outside.client(name, upstream, reach=reach, limits=http_client.Limits(max_body_bytes=limits.max_bytes))
+    client = outside.client(
+        name,
+        upstream,
+        reach=reach,
+        limits=http_client.Limits(max_body_bytes=limits.max_bytes),
+        max_per_origin=max_per_origin,
+    )
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
     async def open_session(noted: Noted, respondent: Respondent) -> Session:

@@ -99,14 +99,18 @@ class Upstream:
         stops_when_idle: bool,
         listed: Callable[[Sequence[Item]], None] = _nobody,
         asking: Asking = _ASKING,
+        open_leased: Callable[[Noted, Respondent], Awaitable[Session]] | None = None,
     ) -> None:
-        """`listed` is told all it offers whenever it was asked, before anybody sees it."""
+        """`listed` is told all it offers whenever it was asked, before anybody sees it. `open_leased`: for the sessions of
+        calls that may be asked something, where that is not `open_session`.
+        """
         self.name, self.times = name, times
         self.state: State = "asleep"
         self.reason = "not started yet"
         self.starts = 0
         """How often a session was opened."""
         self._open_session, self._catalog, self.naming, self._gate = open_session, catalog, naming, starts
+        self._open_leased_session = open_leased or open_session
         self._listed = listed
         self.watched = Watched(name, self._on_note)
         self.updated: Callable[[str, str], None] = _to_nobody
@@ -310,7 +314,7 @@ class Upstream:
         # Outside of the gate: its owner may hold that, and lists.
         noted = self._on_leased_note if self._asking.lists else _ignore_note
         async with asyncio.timeout(self.times.start_timeout_s):
-            return await self._open_session(noted, respondent)
+            return await self._open_leased_session(noted, respondent)
 
     async def _stay(self, session: Session) -> str | None:
         """Until the session ends (the reason) or nobody has used it for long (None)."""
