@@ -300,8 +300,8 @@ class TwoWay:
         await self.note("notifications/initialized")
         return answer["result"]
 
-    async def begin(self, method: str, params: Message | None = None, **meta: Any) -> int:
-        id = next(self._ids)
+    async def begin(self, method: str, params: Message | None = None, id: int | None = None, **meta: Any) -> int:
+        id = next(self._ids) if id is None else id
         if self._modern:
             params = enveloped(params, **meta)
         elif meta:
