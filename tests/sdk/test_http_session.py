@@ -3,20 +3,24 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from http_upstream import Heard, http_upstream
 from peers import Ears, call
 
 from douane.protocol.call import Event
 from douane.protocol.outcome import Complete, Failed
 from douane.protocol.versions import HANDSHAKE
 from douane.sdk.http_session import HttpSession, open_http
+from douane.sdk.respondent import Respondent
 from douane.transports.address import Reach
 from douane.transports.http_client import HttpClient
 from douane.transports.http_server import Endpoint, Guard, Reply, Request, serve
+from douane.wire import rpc
 
 OK = {"content": [{"type": "text", "text": "done"}]}
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}
@@ -208,3 +212,87 @@ async def test_a_batch_of_a_revision_without_them_fails_its_call(revision: str) 
         outcome = await opened(asked, Ears(asked).emit)
     assert isinstance(outcome, Failed)
     assert "a batch is not accepted" in outcome.message
+
+
+def told_and(then: Callable[[Reply], None]) -> Endpoint:
+    """A call's answer is told on its stream, and with that `then` is done."""
+
+    def endpoint(request: Request, reply: Reply) -> None:
+        frame = json.loads(request.body) if request.method == b"POST" else {}
+        if frame.get("method") in ("tools/call", "resources/list"):
+            reply.open(200, STREAM)
+            reply.write(event({"id": frame["id"], "result": OK}))
+            then(reply)
+        else:
+            answering("2025-11-25")(request, reply)
+
+    return endpoint
+
+
+def left_open(reply: Reply) -> None:
+    return
+
+
+def lost(reply: Reply) -> None:
+    # As a server that dies: no public way to be one.
+    reply._connection._transport.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("then", [lost, left_open])
+async def test_an_answer_that_was_told_counts_whatever_becomes_of_its_stream(then: Callable[[Reply], None]) -> None:
+    async with session([], told_and(then)) as opened:
+        began_s = asyncio.get_running_loop().time()
+        asked = call(params={"name": "t", "arguments": {}}, within_s=30.0)
+        outcome = await opened(asked, Ears(asked).emit)
+        assert isinstance(outcome, Complete), outcome
+        answer = await opened.ask("resources/list", {}, began_s + 30.0)
+        assert isinstance(answer, rpc.Response)
+        assert asyncio.get_running_loop().time() - began_s < 8.0
+
+
+async def test_who_gives_up_the_opening_of_a_session_leaves_nothing_of_it() -> None:
+    def never(heard: Heard) -> None:
+        return
+
+    async with http_upstream(GET=never) as upstream:
+        http = HttpClient(reach=Reach.LOOPBACK)
+        opening = asyncio.create_task(
+            open_http(
+                http,
+                upstream.url,
+                headers=(),
+                client={"name": "test", "version": "1"},
+                noted=lambda method, params: None,
+                respondent=Respondent({"roots": {}}),
+            )
+        )
+        await upstream.until("GET")
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert upstream.methods()[-1] == "DELETE"
+        await http.aclose()
+
+
+async def test_names_that_callers_make_up_take_no_memory_when_they_are_long() -> None:
+    def refused(heard: Heard) -> None:
+        heard.answer({"resultType": "complete", "contents": []})
+
+    async with http_upstream("stateless", resources__read=refused) as upstream:
+        http = HttpClient(reach=Reach.LOOPBACK)
+        opened = await open_http(
+            http, upstream.url, headers=(), client={"name": "t", "version": "1"}, noted=lambda method, params: None
+        )
+        tracemalloc.start()
+        for number in range(32):
+            uri = f"made:{number}/" + "x" * 1_000_000
+            asked = call("resources/read", {"uri": uri}, name=uri)
+            await opened(asked, Ears(asked).emit)
+            upstream.heard.clear()
+        del uri, asked
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert kept < 8_000_000
+        await opened.aclose()
+        await http.aclose()

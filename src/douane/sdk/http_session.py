@@ -9,9 +9,10 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
+from math import inf
 from typing import Any
 
 from ..flow.chain import Emit
@@ -59,6 +60,10 @@ _HELD_S = 900.0
 """A listen stream on which nothing came for so long is not believed to be there."""
 _EAR_S = 2.0
 """How long a session that can be asked something waits for the stream on which that may come."""
+_MAX_KEPT_NAME = 1024
+"""Of what is called: callers make up URIs, of any length."""
+_LINGER_S = 1.0
+"""How long the end of a stream is waited for that has brought its answer: ended well, its connection is used again."""
 _MAX_SIDE = 64
 """Of these at once. A server can cause them, by asking."""
 
@@ -103,10 +108,13 @@ async def open_http(
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     try:
         await session.greet(client, deadline_s)
-    except TimeoutError:
-        raise CannotConnect(f"did not answer within {start_timeout_s:g} s") from None
-    except (HttpError, LinkClosed, _Broken) as exc:
-        raise CannotConnect(str(exc)) from exc
+    except BaseException as exc:
+        await session.aclose()
+        if isinstance(exc, TimeoutError):
+            raise CannotConnect(f"did not answer within {start_timeout_s:g} s") from None
+        if isinstance(exc, HttpError | LinkClosed | _Broken):
+            raise CannotConnect(str(exc)) from exc
+        raise
     return session
 
 
@@ -175,16 +183,19 @@ class HttpSession:
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
         params = handshake.initialize_params(client, self._declared)
         frame = rpc.write_request(next(self._ids), "initialize", params)
-        heard = _Heard(self)
-        response = await self._post(self._own, frame, deadline_s, heard)
+        heard = _Heard(self, Deadline(deadline_s))
+        response = await self._post_and_hear(self._own, frame, heard)
         answer = heard.answer or self._maybe_answer(response)
         if answer is None and judge_status(response.status):
             raise NotTaken(f"POST is answered with status {response.status}")
-        self.welcome = welcome_of_initialize(answer or self._answer(response))
-        self._batches = self.welcome.revision in BATCHING
+        answer = answer or self._answer(response)
         session_id = response.headers.get(b"mcp-session-id")
-        version = (b"mcp-protocol-version", self.welcome.revision.encode())
-        self._own = (*self._own, version, *(((b"mcp-session-id", session_id),) if session_id else ()))
+        if session_id:
+            # Before it is looked at: a session that cannot be used is ended, too.
+            self._own = (*self._own, (b"mcp-session-id", session_id))
+        self.welcome = welcome_of_initialize(answer)
+        self._batches = self.welcome.revision in BATCHING
+        self._own = (*self._own, (b"mcp-protocol-version", self.welcome.revision.encode()))
         self._block = encode_headers(self._own)
         await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
         listening = self._listening()
@@ -218,7 +229,11 @@ class HttpSession:
                     "POST", self._origin, self._target, head, frame, deadline=exchange, on_event=exchange.on_event
                 )
             except HttpError as exc:
-                if modern or type(exc) is HttpTimeout or exchange.stream is None or not exchange.stream.last_id:
+                # An answer that was told counts, whatever became of its stream.
+                stream = exchange.stream
+                if stream is None or (
+                    stream.answer is None and (modern or type(exc) is HttpTimeout or not stream.last_id)
+                ):
                     raise
                 response = _CUT_OFF
             stream = exchange.stream
@@ -278,9 +293,9 @@ class HttpSession:
         if self.welcome.era is Era.STATELESS:
             headers = (*headers, *stateless.http_headers(method, params))
             params = {**params, "_meta": self._envelope.base}
-        heard = _Heard(self)
+        heard = _Heard(self, Deadline(deadline_s))
         try:
-            response = await self._post(headers, rpc.write_request(id_, method, params), deadline_s, heard)
+            response = await self._post_and_hear(headers, rpc.write_request(id_, method, params), heard)
             return heard.answer or self._answer(response)
         except HttpTimeout:
             raise TimeoutError from None
@@ -298,9 +313,9 @@ class HttpSession:
             deadline.at = self._loop.time() + _HELD_S
             hear(note.method, note.params)
 
-        heard = _Heard(self, on_note)
+        heard = _Heard(self, deadline, on_note)
         try:
-            response = await self._post(headers, frame, deadline, heard)
+            response = await self._post_and_hear(headers, frame, heard)
             return heard.answer or self._answer(response)
         except (HttpError, _Broken) as exc:
             raise LinkClosed(str(exc)) from exc
@@ -322,13 +337,31 @@ class HttpSession:
 
     # --- exchanges ---
 
-    async def _post(
-        self, headers: Sequence[Header], frame: bytes, deadline: "float | Deadline", heard: "_Heard | None" = None
-    ) -> Response:
-        on_event = heard.on_event if heard is not None else None
-        return await self._http.request(
-            "POST", self._origin, self._target, headers, frame, deadline=deadline, on_event=on_event
-        )
+    async def _post(self, headers: Sequence[Header], frame: bytes, deadline_s: float) -> Response:
+        return await self._http.request("POST", self._origin, self._target, headers, frame, deadline=deadline_s)
+
+    async def _post_and_hear(self, headers: Sequence[Header], frame: bytes, heard: "_Heard") -> Response:
+        response = _CUT_OFF
+
+        def begun(status: int, headers: Mapping[bytes, bytes]) -> None:
+            nonlocal response
+            response = Response(status, dict(headers), b"")
+
+        try:
+            return await self._http.request(
+                "POST",
+                self._origin,
+                self._target,
+                headers,
+                frame,
+                deadline=heard.deadline,
+                on_event=heard.on_event,
+                on_headers=begun,
+            )
+        except HttpError:
+            if heard.answer is None:
+                raise
+            return response
 
     def _head(self, call: Call) -> HeaderBlock:
         key = (call.method, call.name or "")
@@ -340,6 +373,8 @@ class HttpSession:
                 return self._block.plus(*headers, *values)
             if call.method.startswith("tasks/"):
                 # One of many that come and go; and what is called may be known here by another name than its id.
+                return self._block.plus(*headers)
+            if len(key[1]) > _MAX_KEPT_NAME:
                 return self._block.plus(*headers)
             if len(self._heads) >= _KEPT_HEADS:
                 self._heads.clear()
@@ -399,6 +434,10 @@ class HttpSession:
             hard_s = exchange.began_s + self._max_deadline_s
             exchange.at = hard_s if self._questions else min(now_s + exchange.allowance_s, hard_s)
 
+    def lingers_until_s(self) -> float:
+        """The deadline of a stream that has just brought its answer: some servers leave it open."""
+        return self._loop.time() + _LINGER_S
+
     def later(self, began_s: float, allowance_s: float) -> float:
         """The deadline of a call that has just made progress."""
         return min(self._loop.time() + allowance_s, began_s + self._max_deadline_s)
@@ -445,7 +484,8 @@ class HttpSession:
             await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
 
     def _listening(self) -> Listening:
-        where, heard = (self._origin, self._target), _Heard(self, self._on_stream_note)
+        where = (self._origin, self._target)
+        heard = _Heard(self, Deadline(inf), self._on_stream_note)
 
         def hear(data: bytes) -> None:
             try:
@@ -506,10 +546,12 @@ class HttpSession:
 class _Heard:
     """What the event stream of one exchange says. `on_note`: told the notifications, instead of the session."""
 
-    __slots__ = ("_on_note", "_session", "answer", "last_id", "retry_s")
+    __slots__ = ("_on_note", "_session", "answer", "deadline", "last_id", "retry_s")
 
-    def __init__(self, session: HttpSession, on_note: Callable[[rpc.Notification], None] | None = None) -> None:
-        self._session, self._on_note = session, on_note or session.note
+    def __init__(
+        self, session: HttpSession, deadline: Deadline, on_note: Callable[[rpc.Notification], None] | None = None
+    ) -> None:
+        self._session, self.deadline, self._on_note = session, deadline, on_note or session.note
         self.answer: Answer | None = None
         self.last_id = ""
         """Of its events; empty: the stream cannot be resumed."""
@@ -530,6 +572,7 @@ class _Heard:
         for frame in self._session.hear(data):
             if isinstance(frame, rpc.Response | rpc.Error):
                 self.answer = frame
+                self.deadline.at = min(self.deadline.at, self._session.lingers_until_s())
             elif isinstance(frame, rpc.Notification):
                 self._on_note(frame)
             else:
@@ -552,7 +595,7 @@ class _Exchange(Deadline):
 
     def on_event(self, event: sse.Event) -> None:
         if self.stream is None:
-            self.stream = _Heard(self.session, self.on_note)
+            self.stream = _Heard(self.session, self, self.on_note)
         self.stream.on_event(event)
 
     def on_note(self, note: rpc.Notification) -> None:
