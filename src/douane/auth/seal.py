@@ -62,6 +62,10 @@ class Seal:
             raise Broken("no seal of ours")
         return self._cipher(head).decrypt(nonce, closed, head + purpose.encode())
 
+    def is_newest(self, sealed: str) -> bool:
+        """Whether the newest key of the ring has sealed it, as far as it says itself."""
+        return base64.urlsafe_b64decode(sealed[:8])[: 1 + _ID] == self._head[: 1 + _ID]
+
     def _cipher(self, head: bytes) -> "_Cipher":
         cipher = self._derived.get(head)
         if cipher is None:

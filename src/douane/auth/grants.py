@@ -1,0 +1,258 @@
+"""What users have granted the gateway at upstreams: the vault.
+
+Each grant is sealed, bound to whose it is and where it is good, so that a row that was moved to another opens nothing. What it
+is found by is a keyed digest: the file tells nobody's name. Several processes may use one vault: of many that want to refresh
+a grant one does it, the others read what came of it, and no refresh token is used twice.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+
+from ..stores.ports import NEW, Conflict, Record, Records
+from .seal import Broken, Seal
+
+__all__ = ["Grant", "GrantGone", "Held", "Holding", "Vault"]
+
+logger = logging.getLogger(__name__)
+
+_KIND = "grant"
+_CLAIM_S = 45.0
+"""How long who refreshes a grant may take; then another tries: it may have been killed."""
+_LOOK_AGAIN_S = 0.1
+"""For what another process is about to write."""
+_PAGE = 200
+
+
+class GrantGone(Exception):
+    """The issuer takes the refresh token no more: only the user can grant anew."""
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """Whose a grant is, and where it is good."""
+
+    tenant: str
+    subject: str
+    upstream: str
+    issuer: str
+    """As it calls itself, never normalised."""
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    access_token: str
+    refresh_token: str = ""
+    expires_s: float | None = None
+    """Of the access token, Unix seconds. None: the issuer did not say."""
+    scopes: frozenset[str] = frozenset()
+    client_id: str = ""
+    """Ours at the issuer, when it was granted; the two below belong to it."""
+    client_secret: str = ""
+    token_endpoint: str = ""
+
+    def __repr__(self) -> str:
+        # It ends up in logs and in tracebacks.
+        return f"Grant(expires_s={self.expires_s}, scopes={sorted(self.scopes)})"
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A grant as it stands in the vault."""
+
+    holding: Holding
+    grant: Grant
+    version: int
+    claimed_until_s: float
+    """Somebody is refreshing it, until then at most."""
+
+
+class _Content(msgspec.Struct, frozen=True, array_like=True):
+    holding: Holding
+    grant: Grant
+    claimed_until_s: float
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(_Content).decode
+_bound = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Vault:
+    """Grants by holding, over records that may be shared with other processes."""
+
+    def __init__(
+        self,
+        records: Records,
+        seal: Seal,
+        index_key: bytes,
+        now: Callable[[], float],
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`seal`: of a ring that lies elsewhere than the records. `index_key`: of what grants are found by; it never
+        changes. `now`: Unix seconds."""
+        self._records, self._seal, self._index_key, self._now, self._pause = records, seal, index_key, now, pause
+        self._renewing: dict[Holding, asyncio.Task[Grant | None]] = {}
+        self.changed: list[Callable[[Holding], None]] = []
+        """Told of each grant that this process has put or dropped."""
+
+    async def get(self, holding: Holding) -> Held | None:
+        """Raises StoreFailed. What cannot be opened is not there: it is of a key that was lost, or of somebody else."""
+        record = await self._records.get(_KIND, self._key(holding))
+        return None if record is None else self._opened(record, holding)
+
+    async def put(self, holding: Holding, grant: Grant) -> None:
+        """Instead of whatever was there: the user has just granted it. Raises StoreFailed."""
+        key = self._key(holding)
+        while True:
+            record = await self._records.get(_KIND, key)
+            try:
+                await self._write(holding, grant, version=NEW if record is None else record.version)
+            except Conflict:
+                continue
+            self._tell(holding)
+            return
+
+    async def drop(self, holding: Holding) -> bool:
+        """Whether there was one. Raises StoreFailed."""
+        key = self._key(holding)
+        while True:
+            record = await self._records.get(_KIND, key)
+            if record is None:
+                return False
+            try:
+                await self._records.take(_KIND, key, version=record.version)
+            except Conflict:
+                continue
+            self._tell(holding)
+            return True
+
+    async def all(self, upstream: str = "") -> AsyncIterator[Held]:
+        """Every grant that can be opened, or those at one upstream. Raises StoreFailed."""
+        prefix, after = f"{upstream}/" if upstream else "", ""
+        while page := await self._records.find(_KIND, prefix, after=after, most=_PAGE):
+            after = page[-1].key
+            for record in page:
+                held = self._opened(record, None)
+                if held is not None:
+                    yield held
+
+    async def renewed(self, holding: Holding, stale: str, renew: Callable[[Grant], Awaitable[Grant]]) -> Grant | None:
+        """A grant whose access token is not `stale`; None when there is none any more.
+
+        `renew` asks the issuer, once however many want it, here and elsewhere; it raises GrantGone, or why it cannot be
+        asked now, which is raised here too.
+        """
+        task = self._renewing.get(holding)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._renew(holding, stale, renew))
+            self._renewing[holding] = task
+            task.add_done_callback(lambda task: self._ended(holding, task))
+        # Who gives up waiting does not end it: the issuer may have changed the refresh token already.
+        return await asyncio.shield(task)
+
+    async def reseal(self) -> int:
+        """Seal with the newest key what an older one sealed; how many were. Then the older can leave the ring."""
+        changed, after = 0, ""
+        while page := await self._records.find(_KIND, after=after, most=_PAGE):
+            after = page[-1].key
+            for record in page:
+                held = None if self._seal.is_newest(record.value.decode()) else self._opened(record, None)
+                if held is None:
+                    continue
+                try:
+                    await self._write(held.holding, held.grant, version=held.version, claim_s=held.claimed_until_s)
+                    changed += 1
+                except Conflict:
+                    # Whoever was faster has sealed it with his newest.
+                    continue
+        return changed
+
+    async def aclose(self) -> None:
+        """Let what is being refreshed be written down; bounded by who asks the issuer."""
+        if self._renewing:
+            await asyncio.wait(tuple(self._renewing.values()))
+
+    def _ended(self, holding: Holding, task: "asyncio.Task[Grant | None]") -> None:
+        del self._renewing[holding]
+        if not task.cancelled():
+            # Everybody who waited may have given up.
+            task.exception()
+
+    async def _renew(self, holding: Holding, stale: str, renew: Callable[[Grant], Awaitable[Grant]]) -> Grant | None:
+        while True:
+            held = await self.get(holding)
+            if held is None or held.grant.access_token != stale:
+                return None if held is None else held.grant
+            if held.claimed_until_s > self._now():
+                await self._pause(_LOOK_AGAIN_S)
+                continue
+            try:
+                claimed = await self._write(holding, held.grant, version=held.version, claim_s=self._now() + _CLAIM_S)
+            except Conflict:
+                continue
+            return await self._renew_claimed(holding, held.grant, claimed, renew)
+
+    async def _renew_claimed(
+        self, holding: Holding, grant: Grant, version: int, renew: Callable[[Grant], Awaitable[Grant]]
+    ) -> Grant | None:
+        try:
+            renewed = await renew(grant)
+        except GrantGone:
+            try:
+                await self._records.take(_KIND, self._key(holding), version=version)
+                self._tell(holding)
+            except Conflict:
+                logger.info("a grant at %s was changed while its issuer refused to refresh it", holding.upstream)
+            return None
+        except BaseException:
+            # Not refreshed: the next may try at once.
+            await asyncio.shield(self._unclaim(holding, grant, version))
+            raise
+        try:
+            await self._write(holding, renewed, version=version)
+        except Conflict:
+            # It was revoked, or granted anew, meanwhile: that holds.
+            held = await self.get(holding)
+            return None if held is None else held.grant
+        return renewed
+
+    async def _unclaim(self, holding: Holding, grant: Grant, version: int) -> None:
+        try:
+            await self._write(holding, grant, version=version)
+        except Conflict:
+            logger.info("a grant at %s was changed while it could not be refreshed", holding.upstream)
+
+    async def _write(self, holding: Holding, grant: Grant, *, version: int, claim_s: float = 0.0) -> int:
+        content = _pack(_Content(holding, grant, claim_s))
+        sealed = self._seal.close(_purpose(self._key(holding)), content).encode()
+        # Without a refresh token it is worth nothing once it has expired.
+        expires_s = None if grant.refresh_token else grant.expires_s
+        return await self._records.put(_KIND, self._key(holding), sealed, version=version, expires_s=expires_s)
+
+    def _opened(self, record: Record, holding: Holding | None) -> Held | None:
+        try:
+            content = _unpack(self._seal.open(_purpose(record.key), record.value.decode()))
+        except (Broken, ValueError):
+            logger.warning("a grant cannot be opened: its key is not in the ring any more, or it was changed")
+            return None
+        # The key is a digest of all of it: who could write rows could still not choose what they open as.
+        if self._key(content.holding) != record.key or (holding is not None and holding != content.holding):
+            logger.warning("a grant lies under the name of another: it is passed over")
+            return None
+        return Held(content.holding, content.grant, record.version, content.claimed_until_s)
+
+    def _key(self, holding: Holding) -> str:
+        about = _bound([holding.tenant, holding.subject, holding.issuer])
+        digest = hmac.new(self._index_key, about, hashlib.sha256).hexdigest()
+        return f"{holding.upstream}/{digest}"
+
+    def _tell(self, holding: Holding) -> None:
+        for told in self.changed:
+            told(holding)
+
+
+def _purpose(key: str) -> str:
+    return f"grant {key}"
