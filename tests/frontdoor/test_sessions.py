@@ -179,8 +179,8 @@ async def test_one_caller_has_a_share_of_the_sessions_and_none_in_use_is_taken_f
         assert (await post(running, request("tools/list"), second.headers())).status == 404
 
 
-async def test_a_reply_posted_to_a_session_is_taken_and_costs_nothing(tmp_path: Path) -> None:
+async def test_a_reply_posted_to_a_session_that_asked_nothing_is_refused_and_costs_nothing(tmp_path: Path) -> None:
     async with gateway(tmp_path, {"hostile": hostile()}) as running, session(running) as client:
         reply = {"jsonrpc": "2.0", "id": 5, "result": {}}
-        assert (await post(running, json.dumps(reply).encode(), client.headers())).status == 202
+        assert (await post(running, json.dumps(reply).encode(), client.headers())).status == 400
         assert text_of(await client.call("hostile_echo", text="fine")) == "fine"
