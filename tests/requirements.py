@@ -744,7 +744,14 @@ ROWS = (
     Row(
         "X03",
         "Outbound proxy, custom CA bundle, secret managers (files, environment, keyring, Vault-compatible HTTP)",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_tls.py::test_an_upstream_of_a_private_authority_is_reached_through_a_proxy_with_our_certificate",
+            "tests/transports/test_proxy.py::test_an_upstream_is_reached_through_a_real_proxy_with_tls_end_to_end",
+            "tests/config/test_managers.py::test_a_field_of_vault_stands_in_a_value_and_is_never_shown",
+            "tests/config/test_managers.py::test_the_keyring_of_the_user_stands_in_a_value",
+            "tests/config/test_load.py::test_a_variable_may_come_from_a_file_and_one_that_everyone_can_read_is_warned_of",
+        ),
     ),
     Row(
         "X04",

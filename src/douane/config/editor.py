@@ -15,7 +15,7 @@ from .shown import NAME
 __all__ = ["schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"}
+_VARIABLE = {"type": "string", "pattern": r"\$\{([A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?|(keyring|vault):[^}]*)\}"}
 _SCALARS = ("integer", "number", "boolean")
 
 

@@ -1,6 +1,6 @@
 """`${NAME}` and `${NAME:-default}` in values, from the environment or, for secrets, from the file NAME_FILE names.
 
-Only in values, never in keys; what is put in is not looked at again. `$${` stands for `${`. A bare `$` is a `$`.
+`${keyring:…}` and `${vault:…}` ask those who keep secrets (`managers`). Only in values, never in keys; what is put in is not looked at again. `$${` stands for `${`. A bare `$` is a `$`.
 """
 
 import re
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .managers import SecretUnavailable, Vault, from_keyring
 from .problem import Place, Problem, shown
 
 __all__ = ["Expansion"]
 
-_VARIABLE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\{)")
+_VARIABLE = re.compile(r"\$(\$\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\{(keyring|vault):([^}]*)\}|\{)")
 _MAX_FILE_BYTES = 64 * 1024
 
 
@@ -27,6 +28,7 @@ class Expansion:
     def __init__(self, env: Mapping[str, str], here: Path, lines: Mapping[Place, int]) -> None:
         """`here`: what a relative NAME_FILE is relative to."""
         self._env, self._here, self._lines = env, here, lines
+        self._vault = Vault(env, here)
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.outside: dict[Place, str] = {}
@@ -46,7 +48,7 @@ class Expansion:
             if match[1] == "${":
                 return "${"
             try:
-                text, source = self._value(match[2], match[3], place)
+                text, source = self._kept(match[4], match[5]) if match[4] else self._value(match[2], match[3], place)
             except _Unset as exc:
                 self.problems.append(self._problem(place, str(exc)))
                 return ""
@@ -57,6 +59,13 @@ class Expansion:
         if found:
             self.outside[place] = ", ".join(found)
         return text
+
+    def _kept(self, manager: str, name: str) -> tuple[str, str]:
+        try:
+            secret = from_keyring(name) if manager == "keyring" else self._vault.field(name)
+        except SecretUnavailable as exc:
+            raise _Unset(f"${{{manager}:{name}}}: {exc}") from None
+        return secret, f"${{{manager}:{name}}}"
 
     def _value(self, name: str | None, default: str | None, place: Place) -> tuple[str, str]:
         if name is None:
