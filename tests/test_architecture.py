@@ -72,13 +72,8 @@ FRONTS: dict[str, set[str]] = {
     "cli": {"main"},
     "interceptors.policy": {
         "ACTIONS",
-        "PolicyError",
-        "PolicyFiles",
-        "Rules",
-        "append_permit",
-        "default_policy",
-        "make",
-        "permit_text",
+        *("PolicyError", "PolicyFiles", "Revocable", "Rules"),
+        *("append_permit", "default_policy", "make", "permit_text", "reinstate", "revocations", "revoke"),
     },
     "sdk": {
         *("Answer", "CannotConnect", "Change", "Client", "Host", "Reaching", "ServerError", "ToolTask"),

@@ -15,7 +15,7 @@ from .place import config_path, paths
 from .reach import reaching
 from .until import EndFault, end_of
 
-__all__ = ["allow"]
+__all__ = ["allow", "is_text"]
 
 
 def allow(
@@ -35,8 +35,8 @@ def allow(
     """Write a rule that permits NAME into allowed.cedar. A running gateway takes it within a second."""
     if user is not None and group is not None:
         raise Fault(2, "give --user or --group, not both")
-    _is_text("--user", user)
-    _is_text("--group", group)
+    is_text("--user", user)
+    is_text("--group", group)
     try:
         end = None if until is None else end_of(until, datetime.now().astimezone())
     except EndFault as exc:
@@ -57,7 +57,8 @@ def allow(
         typer.echo(f"douane: a rule without an end permits this too; remove it from {done.file}", err=True)
 
 
-def _is_text(option: str, given: str | None) -> None:
+def is_text(option: str, given: str | None) -> None:
+    """Raises Fault for what no rule can hold."""
     # Bytes that are not UTF-8 come as halves of a pair, which no rule can hold.
     if given is not None and any("\ud800" <= char <= "\udfff" for char in given):
         raise Fault(2, f"{option} is not UTF-8, so no rule can name it")

@@ -12,14 +12,14 @@ from .faults import EXITS, Fault, report
 
 __all__ = ["build", "main"]
 
-_PLAIN = ("up", "stdio", "call", "allow", "consent", "snippet", "export", "doctor", "dev")
+_PLAIN = ("up", "stdio", "call", "allow", "revoke", "consent", "snippet", "export", "doctor", "dev")
 _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{name}_") for name in ("list", "import")}
 """Verb → module and function."""
 _HALF = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are not UTF-8."""
 _GROUPS = ("config", "audit")
 _ORDER = (
-    *("up", "stdio", "list", "call", "allow", "import", "consent", "snippet", "export"),
+    *("up", "stdio", "list", "call", "allow", "revoke", "import", "consent", "snippet", "export"),
     *("doctor", "dev", "config", "audit"),
 )
 

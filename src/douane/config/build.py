@@ -22,7 +22,7 @@ from ..audit.writer import AuditSettings
 from ..auth.first_token import TokenUnusable, first_token
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
 from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
-from ..flow.chain import Interceptor
+from ..flow.chain import Gate, Interceptor, Trail
 from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
 from ..gateway.interactive import Asking
@@ -30,8 +30,8 @@ from ..gateway.leases import Bounds
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve
 from ..observe.log import Sparing, configure
-from ..protocol.call import Principal
-from ..protocol.outcome import Failed
+from ..protocol.call import Call, Principal
+from ..protocol.outcome import Failed, Refused
 from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.handles import Handles
 from ..registry.marks import Marks
@@ -263,7 +263,14 @@ def _gateway(
         ),
         seal=seal,
         epoch=lambda: rules().epoch,
+        judge=partial(_refusal_now, judging),
     )
+
+
+def _refusal_now(judging: Gate, call: Call) -> Refused | None:
+    """How the rules in force would refuse `call`."""
+    judged = judging.hold(call, Trail(call)) if judging.hold is not None else None
+    return judged if type(judged) is Refused else None
 
 
 async def _open_doors(
@@ -350,13 +357,13 @@ def _turned(denied: Denied, request: Request, log: AuditLog) -> Turned:
 
 def _policies(config: Config, paths: Paths, here: Path, clock: Callable[[], float]) -> policy.PolicyFiles:
     if config.policy.files:
-        return policy.PolicyFiles([here / file for file in config.policy.files], [paths.allowed], clock)
+        return policy.PolicyFiles([here / file for file in config.policy.files], [paths.allowed, paths.revoked], clock)
     if not paths.policy.exists():
         paths.config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = paths.policy.with_suffix(".new")
         new.write_text(policy.default_policy(), encoding="utf-8")
         new.replace(paths.policy)
-    return policy.PolicyFiles([paths.policy], [paths.allowed], clock)
+    return policy.PolicyFiles([paths.policy], [paths.allowed, paths.revoked], clock)
 
 
 async def open_audit(paths: Paths, config: Config, ledger: Callable[[Path], Ledger]) -> AuditLog:

@@ -57,7 +57,7 @@ def _configuration(paths: Paths, config: Path | None, env: Mapping[str, str]) ->
     files = [here / file for file in loaded.config.policy.files] or [paths.policy]
     if loaded.config.policy.files or paths.policy.exists():
         try:
-            PolicyFiles(files, [paths.allowed], lambda: 0.0)
+            PolicyFiles(files, [paths.allowed, paths.revoked], lambda: 0.0)
             yield Finding("policy", "ok", ", ".join(str(file) for file in files))
         except PolicyError as exc:
             yield Finding("policy", "bad", str(exc))

@@ -188,7 +188,7 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[str, ...] = ()
-    """Cedar policies. Unset: policy.cedar of the configuration folder. Its allowed.cedar is always read too."""
+    """Cedar policies. Unset: policy.cedar of the configuration folder. Its allowed.cedar and revoked.cedar are always read too."""
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,6 +46,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.config_dir / "allowed.cedar"
 
     @property
+    def revoked(self) -> Path:
+        """What `douane revoke` has written."""
+        return self.config_dir / "revoked.cedar"
+
+    @property
     def secrets(self) -> Path:
         """A file NAME in here is what the variable NAME_FILE would name."""
         return self.config_dir / "secrets"

@@ -62,7 +62,8 @@ Open = Callable[[Call, Emit], Awaitable[Exchange]]
 
 
 class _Parked(msgspec.Struct, eq=False):
-    principal: Principal
+    call: Call
+    """The last of its interaction."""
     exchange: Exchange
     asks: Mapping[str, JSON]
     timer: asyncio.TimerHandle
@@ -110,7 +111,7 @@ class Parking:
         if told is not None and told[0].identity == call.principal.identity:
             return await asyncio.shield(told[1])
         parked = self._parked.get(token)
-        if parked is None or parked.principal.identity != call.principal.identity:
+        if parked is None or parked.call.principal.identity != call.principal.identity:
             return Refused(INVALID_PARAMS, _LOST)
         answers = parked.answers | {key: call.answers[key] for key in parked.asks if key in call.answers}
         left = {key: question for key, question in parked.asks.items() if key not in answers}
@@ -144,7 +145,7 @@ class Parking:
         except AnswerFault as fault:
             # Still waiting: better answers may come.
             self._forget(token)
-            self._park(token, parked.principal, parked.exchange, parked.asks)
+            self._park(token, parked.call, parked.exchange, parked.asks)
             return Refused(INVALID_PARAMS, f"client: {fault}")
         except BaseException:
             # Taken out of the parking, nobody else will ever end it.
@@ -166,19 +167,19 @@ class Parking:
             await exchange.abandon()
             return Failed(INTERNAL_ERROR, f"{self._layer}: too many calls wait for input; try again later", "yes")
         token = secrets.token_urlsafe(24)
-        self._park(token, call.principal, exchange, said.asks)
+        self._park(token, call, exchange, said.asks)
         return InputRequired(said.asks, token, lambda: self._expire(token))
 
-    def _park(self, token: str, principal: Principal, exchange: Exchange, asks: Mapping[str, JSON]) -> None:
+    def _park(self, token: str, call: Call, exchange: Exchange, asks: Mapping[str, JSON]) -> None:
         timer = asyncio.get_running_loop().call_later(self._ttl_s, self._expire, token)
-        self._parked[token] = _Parked(principal, exchange, asks, timer)
-        self._held[principal.identity] += 1
+        self._parked[token] = _Parked(call, exchange, asks, timer)
+        self._held[call.principal.identity] += 1
 
     def _take(self, token: str) -> _Parked | None:
         parked = self._parked.pop(token, None)
         if parked is not None:
             parked.timer.cancel()
-            owner = parked.principal.identity
+            owner = parked.call.principal.identity
             self._held[owner] -= 1
             if not self._held[owner]:
                 del self._held[owner]
@@ -194,6 +195,12 @@ class Parking:
         told = self._told.pop(token, None)
         if told is not None:
             told[2].cancel()
+
+    def withdraw(self, is_refused: Callable[[Call], object]) -> None:
+        """Abandon what waits for a caller that would be refused now. Its next call says so."""
+        for token, parked in tuple(self._parked.items()):
+            if is_refused(parked.call):
+                self._expire(token)
 
     async def aclose(self) -> None:
         """Abandon everything parked."""

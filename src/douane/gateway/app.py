@@ -10,7 +10,8 @@ from ..auth.exchange import Page
 from ..auth.seal import Seal
 from ..flow.chain import Chain, Interceptor, Observer
 from ..interceptors import record
-from ..protocol.call import Principal
+from ..protocol.call import Call, Principal
+from ..protocol.outcome import Refused
 from ..registry.handles import Handles
 from ..sdk.held import Admit
 from ..sdk.line_door import LineDoor
@@ -58,10 +59,12 @@ class Gateway:
         settings: Settings,
         seal: Seal | None = None,
         epoch: Callable[[], str] = lambda: "",
+        judge: Callable[[Call], Refused | None] = lambda call: None,
         pages: Mapping[str, Page] = _NO_PAGES,
     ) -> None:
         """`seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
-        are others, who listens is asked for anew. `pages`: what is served beside the endpoints, see `Pages`."""
+        are others, who listens is asked for anew, and what is under way is put to `judge`, which says how it would be
+        refused now. `pages`: what is served beside the endpoints, see `Pages`."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
         self._admit, self._waiting, self._pages = admit, Waiting(), Pages(pages)
         self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
@@ -96,7 +99,8 @@ class Gateway:
         self._followed = Followed(handles, upstreams, [front.listener.task_news for front in self.fronts])
         for upstream in upstreams.values():
             upstream.updated, upstream.task_changed = self._updated, self._followed.changed
-        self._epoch, self._readmitting = epoch, asyncio.get_running_loop().create_task(self._readmit())
+        self._epoch, self._judge = epoch, judge
+        self._readmitting = asyncio.get_running_loop().create_task(self._readmit())
 
     @property
     def fronts(self) -> Sequence[Front]:
@@ -209,14 +213,21 @@ class Gateway:
             self.upstreams[upstream].watched.drop(uri)
 
     async def _readmit(self) -> None:
-        """What was granted under other rules is asked for anew."""
+        """What was granted under other rules is asked for anew, and what they would refuse now is cut off."""
         epoch = self._epoch()
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if not any(front.subscriptions.in_use for front in self.fronts) or epoch == (epoch := self._epoch()):
+            if epoch == (epoch := self._epoch()):
                 continue
-            for front in self.fronts:
-                await front.subscriptions.readmit(new_id)
+            try:
+                cut = sum(upstream.withdraw(self._judge) for upstream in self.upstreams.values())
+                if cut:
+                    logger.warning("%d calls under way were cut off: the rules in force refuse them now", cut)
+                for front in self.fronts:
+                    await front.subscriptions.readmit(new_id)
+            except Exception:
+                # The edge of this task: the next change has to find it alive.
+                logger.exception("not all that is under way could be judged by the rules in force now")
 
     async def _tend(self, door: LineDoor) -> None:
         try:

@@ -170,6 +170,10 @@ class Interactive:
         idle = len(self.leases) - taken
         return {"sessions_in_use": taken, "sessions_idle": idle, "waiting_for_answers": len(self._parking)}
 
+    def withdraw(self, is_refused: Callable[[Call], object]) -> None:
+        """Give up the questions of callers that would be refused now."""
+        self._parking.withdraw(is_refused)
+
     async def aclose(self) -> None:
         await self._parking.aclose()
         await self.leases.aclose()

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from ..flow.chain import Emit
+from ..flow.chain import Emit, Trail
 from ..protocol.call import JSON, Call
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..protocol.tasks import EXTENSION, without
@@ -132,7 +132,8 @@ class Upstream:
         self._retry_at_s = 0.0
         self._last_used_s = self._loop.time()
         self._listed_s = 0.0
-        self._calls_open = 0
+        self._open_calls: dict[asyncio.Task[object], Call] = {}
+        self._withdrawn: dict[asyncio.Task[object], Refused] = {}
         self._owner: asyncio.Task[None] | None = None
 
     @property
@@ -142,7 +143,7 @@ class Upstream:
     @property
     def holding(self) -> dict[str, int]:
         """How much is open at it now."""
-        return {"calls": self._calls_open, **self._interactive.holding}
+        return {"calls": len(self._open_calls), **self._interactive.holding}
 
     def start(self) -> "asyncio.Future[None]":
         """Begin to live. The future is resolved when the first attempt has ended, well or not."""
@@ -159,7 +160,8 @@ class Upstream:
         self._settle()
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
-        self._calls_open += 1
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._open_calls[task] = call
         try:
             session = self._session or await self._await_session(call)
             if isinstance(session, Failed):
@@ -187,9 +189,28 @@ class Upstream:
                 return session
             outcome = self._outdated(call) or await session(call, emit)
             return judged(outcome) if type(outcome) is InputRequired else outcome
+        except asyncio.CancelledError:
+            refusal = self._withdrawn.get(task)
+            if refusal is None:
+                raise
+            task.uncancel()
+            return _cut_off(refusal, emit.trail)
         finally:
-            self._calls_open -= 1
+            del self._open_calls[task]
+            self._withdrawn.pop(task, None)
             self._last_used_s = self._loop.time()
+
+    def withdraw(self, judge: Callable[[Call], Refused | None]) -> int:
+        """Cut off what is under way and would be refused now; how many calls that were."""
+        self._interactive.withdraw(judge)
+        cut = 0
+        for task, call in tuple(self._open_calls.items()):
+            refusal = judge(call)
+            if refusal is not None and task not in self._withdrawn:
+                self._withdrawn[task] = refusal
+                task.cancel()
+                cut += 1
+        return cut
 
     async def subscribe(self, call: Call, emit: Emit) -> Outcome:
         """A `Handler` for `resources/subscribe`."""
@@ -346,7 +367,7 @@ class Upstream:
 
     def _is_idle(self) -> bool:
         unused_s = self._loop.time() - self._last_used_s
-        in_use = self._calls_open or self._interactive.leases.taken or len(self.watched)
+        in_use = self._open_calls or self._interactive.leases.taken or len(self.watched)
         return self._stops_when_idle and not in_use and unused_s >= self.times.idle_stop_s
 
     async def _rest(self, failures: int, reason: str, shown: str) -> None:
@@ -385,6 +406,12 @@ class Upstream:
             self.updated(self.name, uri)
         elif method in _OF_TASKS and isinstance(id_ := params.get("taskId"), str):
             self.task_changed(self.name, id_)
+
+
+def _cut_off(refusal: Refused, trail: Trail) -> Failed:
+    trail.decision, trail.rule = "deny", refusal.data["rule"]
+    said = f"{refusal.reason}; this was decided while it ran: it was cut off and may have run"
+    return Failed(refusal.code, said, "unknown", refusal.data)
 
 
 def _abilities(welcome: Welcome) -> frozenset[str]:

@@ -152,6 +152,9 @@ def _leaf(log: AuditLog, trail: Trail, outcome: Outcome) -> Leaf:
         leaf.stage = next((s.name for s in reversed(trail.steps) if s.did in ("refused", "broke", "answered")), "")
     if trail.intent < 0:
         _describe(leaf, log, call, trail)
+    elif trail.decision == "deny":
+        # Decided anew while it ran.
+        leaf.cause, leaf.decision, leaf.rule = "revoked", trail.decision, trail.rule
     return leaf
 
 

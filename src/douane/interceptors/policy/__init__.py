@@ -7,6 +7,20 @@ with which the operator would allow the call.
 from .files import PolicyFiles, default_policy
 from .gate import ACTIONS, make
 from .permits import append_permit, permit_text
+from .revocations import Revocable, reinstate, revocations, revoke
 from .rules import PolicyError, Rules
 
-__all__ = ["ACTIONS", "PolicyError", "PolicyFiles", "Rules", "append_permit", "default_policy", "make", "permit_text"]
+__all__ = [
+    "ACTIONS",
+    "PolicyError",
+    "PolicyFiles",
+    "Revocable",
+    "Rules",
+    "append_permit",
+    "default_policy",
+    "make",
+    "permit_text",
+    "reinstate",
+    "revocations",
+    "revoke",
+]

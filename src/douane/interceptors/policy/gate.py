@@ -104,7 +104,18 @@ def _subject(call: Call, about: About, marks: Marks) -> Subject:
     action, type_, kind = about
     who = call.principal
     if action == "list":
-        return Subject(who.subject, who.groups, who.tenant, action, type_, _EVERY_SERVER, _EVERY_SERVER, "", False)
+        return Subject(
+            who.subject,
+            who.groups,
+            who.tenant,
+            action,
+            type_,
+            _EVERY_SERVER,
+            _EVERY_SERVER,
+            "",
+            False,
+            client=who.client,
+        )
     upstream, name = call.upstream or "", call.name or ""
     return Subject(
         principal=who.subject,
@@ -117,6 +128,7 @@ def _subject(call: Call, about: About, marks: Marks) -> Subject:
         name=name,
         reads=marks.reads(kind, upstream, name),
         digest=call.digest,
+        client=who.client,
     )
 
 

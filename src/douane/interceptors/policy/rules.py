@@ -41,6 +41,8 @@ class Subject(msgspec.Struct, frozen=True):
     """As the upstream names it."""
     reads: bool
     digest: str = ""
+    client: str = ""
+    """The authenticated client."""
 
 
 class Open:
@@ -154,6 +156,10 @@ def _entities(subject: Subject) -> list[dict[str, Any]]:
     groups = [_uid("Group", group) for group in sorted(subject.groups)]
     servers = [] if subject.kind == "Server" else [_uid("Server", subject.upstream)]
     return [
-        {"uid": _uid("User", subject.principal), "attrs": {"tenant": subject.tenant}, "parents": groups},
+        {
+            "uid": _uid("User", subject.principal),
+            "attrs": {"tenant": subject.tenant, "client": subject.client},
+            "parents": groups,
+        },
         {"uid": _uid(subject.kind, subject.shown), "attrs": facts, "parents": servers},
     ]

@@ -17,7 +17,7 @@ __all__ = ["check", "literal", "mentions_context"]
 _SCHEMA = """
 namespace Douane {
   entity Group;
-  entity User in [Group] { tenant: String };
+  entity User in [Group] { tenant: String, client: String };
   entity Server { server: String, name: String, reads: Bool, digest: String };
   entity Tool, Resource, Prompt in [Server] { server: String, name: String, reads: Bool, digest: String };
   type Context = {

@@ -1,0 +1,115 @@
+"""The kill switch: who calls and what is called is cut off in time, with what is under way, and comes back when it may."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from gateway_clients import HttpClient, LineClient, Message, http, stdio, text_of
+from gateway_world import Gateway, gateway, until, witness
+
+WITHIN_S = 5.0
+
+
+@asynccontextmanager
+async def waiting(running: Gateway, seen: Path) -> AsyncIterator["asyncio.Task[Message]"]:
+    """A call that its server has, and does not answer."""
+    async with http(running) as client:
+        call = asyncio.create_task(client.call("w_wait"))
+        assert await until(lambda: seen.exists() and '"name":"wait"' in seen.read_text().replace(" ", ""))
+        yield call
+        call.cancel()
+        await asyncio.wait({call})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("user", "owner"), ("server", "w"), ("tool", "w_wait"), ("tenant", "default")]
+)
+async def test_what_is_revoked_is_cut_off_within_five_seconds_with_what_is_under_way(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path, {"w": witness(seen)}) as running, waiting(running, seen) as call:
+        began_s = time.monotonic()
+        ran = await running.world.run("revoke", kind, name, "--why", "it leaked")
+        assert ran.code == 0, ran.err
+        assert ran.out.startswith(f"revoked: {kind} {name}, in ")
+        async with asyncio.timeout(WITHIN_S):
+            answer = await call
+        assert time.monotonic() - began_s < WITHIN_S
+        said = answer["error"]["message"]
+        assert f'forbidden by rule "revoked {kind} {name}"' in said
+        assert "it was cut off and may have run" in said
+        # The server is told, so that it stops.
+        assert await until(lambda: "notifications/cancelled" in seen.read_text())
+        async with http(running) as client:
+            refused = await client.call("w_wait")
+        assert f'forbidden by rule "revoked {kind} {name}"' in refused["error"]["message"]
+        assert seen.read_text().replace(" ", "").count('"name":"wait"') == 1
+        back = await running.world.run("revoke", kind, name, "--undo")
+        assert back.out.startswith(f"taken back: {kind} {name}")
+        async with http(running) as client:
+            assert text_of(await judged(client, "w_echo", "result")) == "hello"
+    outcomes = [outcome for call in running.world.calls().values() for outcome in call.outcomes]
+    cut = [outcome for outcome in outcomes if outcome.sent == "unknown"]
+    assert [(one.rule, one.decision, one.cause) for one in cut] == [(f"revoked {kind} {name}", "deny", "revoked")]
+    assert (await running.world.verified())["ok"] is True
+
+
+async def judged(client: HttpClient | LineClient, name: str, key: str) -> Message:
+    """The first answer that has `key`."""
+    async with asyncio.timeout(WITHIN_S):
+        while key not in (answer := await client.call(name, text="hello")):
+            pass
+    return answer
+
+
+async def test_other_calls_go_on(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path, {"w": witness(seen)}) as running, waiting(running, seen) as call:
+        assert (await running.world.run("revoke", "tool", "w_echo")).code == 0
+        async with stdio(running.world) as client:
+            await client.greet()
+            await judged(client, "w_echo", "error")
+            assert not call.done()
+            await client.call("w_release")
+        assert "result" in await call
+
+
+async def test_who_was_asked_something_is_not_waited_for(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    asking = witness(seen, "ask")
+    async with gateway(tmp_path, {"w": asking}) as running, http(running) as client:
+        capabilities = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+        params = {"name": "w_ask", "arguments": {"kinds": ["elicitation"]}}
+        asked = (await client.ask("tools/call", params, **capabilities))["result"]
+        assert asked["resultType"] == "input_required"
+        assert (await running.world.run("revoke", "user", "owner")).code == 0
+        assert await until(lambda: '"result":{"action":"cancel"}' in seen.read_text().replace(" ", ""))
+        answers = {key: {"action": "accept", "content": {"name": "me"}} for key in asked["inputRequests"]}
+        late = params | {"inputResponses": answers, "requestState": asked["requestState"]}
+        refused = await client.ask("tools/call", late, **capabilities)
+        assert 'forbidden by rule "revoked user owner"' in refused["error"]["message"]
+    assert '"content"' not in seen.read_text()
+
+
+async def test_no_gateway_has_to_run_and_a_name_that_is_not_there_is_doubted(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path, {"w": witness(seen)}) as running:
+        doubted = await running.world.run("revoke", "tool", "w_ecko")
+        assert doubted.code == 0
+        assert "there is no tool of that name here now" in doubted.err
+        world = running.world
+    assert (await world.run("revoke", "server", "w", "--until", "7d")).code == 0
+    again = await world.run("revoke", "server", "other", "--undo")
+    assert (again.code, "is not revoked" in again.err) == (1, True)
+    for wrong in (("robot", "x"), ("user",), ("user", "x", "--undo", "--why", "y"), ("user", "x", "--until", "soon")):
+        assert (await world.run("revoke", *wrong)).code == 2
+    running = await world.up()
+    async with http(running) as client:
+        refused = await client.call("w_echo", text="hello")
+    assert "revoked server w" in json.dumps(refused)
+    assert await running.stop() == 0
