@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
@@ -24,11 +24,13 @@ from ..protocol.tasks import OFFERED, Task, needs_task, read_task
 from ..protocol.versions import Era
 from ..transports.link import LinkClosed
 from ..wire.codes import DEADLINE_EXCEEDED, METHOD_NOT_FOUND, UPSTREAM_UNAVAILABLE
-from .answer import Answer, ServerError, answer_of
+from ..wire.json import is_object
+from .answer import Answer, ServerError, answer_of, objects_of
 from .callbacks import Elicit, ElicitUrl, Sample, responding
 from .changes import Changes
 from .context import Level
 from .kept import Kept, ttl_ms_of
+from .pages import Pages, pages
 from .respondent import NoReply
 from .session import Noted, Session
 from .target import Reaching, Target, open_target
@@ -84,6 +86,7 @@ class Client:
         self._stack = AsyncExitStack()
         self._kept = Kept(time.monotonic) if cache else None
         self._watch: Watch | None = None
+        self._is_closed = False
         self._subscribed: dict[str, None] = {}
         self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
         # An open session has `welcome`; nothing else that can be called does.
@@ -102,9 +105,9 @@ class Client:
             except BaseException:
                 await self.aclose()
                 raise
-            self.session.ended.add_done_callback(lambda _: self._end_readers())
-            if self._kept is not None:
-                self._watching()
+        self.session.ended.add_done_callback(lambda _: self._end_readers())
+        if self._kept is not None:
+            self._watching()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -112,10 +115,8 @@ class Client:
 
     async def aclose(self) -> None:
         """End the session, and the process or server that was started for it."""
+        self._is_closed = True
         self._end_readers()
-        kept, self._watch = self._watch, None
-        if kept is not None:
-            await kept.aclose()
         await self._stack.aclose()
 
     # --- what the server is ---
@@ -136,7 +137,7 @@ class Client:
 
     @property
     def is_open(self) -> bool:
-        return not self.session.ended.done()
+        return not self._is_closed and not self.session.ended.done()
 
     # --- what can be asked of it ---
 
@@ -199,19 +200,20 @@ class Client:
     async def read(self, uri: str) -> "list[dict[str, Any]]":
         """What the resource holds: its contents, as the protocol writes them."""
         if self._kept is None:
-            return (await self.request("resources/read", {"uri": uri}))["contents"]
+            return objects_of(await self.request("resources/read", {"uri": uri}), "contents")
         key = ("resources/read", uri)
         found = self._kept.get(key)
         if found is None:
             asked = self._kept.asking()
             result = await self.request("resources/read", {"uri": uri})
-            found = result["contents"]
+            found = objects_of(result, "contents")
             self._kept.put(key, found, ttl_ms_of(result), asked)
         return list(found)
 
     async def prompt(self, name: str, arguments: Mapping[str, str] = _NO_ARGUMENTS) -> "list[dict[str, Any]]":
         """The messages of a prompt."""
-        return (await self.request("prompts/get", {"name": name, "arguments": dict(arguments)}))["messages"]
+        found = await self.request("prompts/get", {"name": name, "arguments": dict(arguments)})
+        return objects_of(found, "messages")
 
     async def complete(
         self, of: str, argument: str, typed: str, others: Mapping[str, str] = _NO_ARGUMENTS
@@ -221,7 +223,11 @@ class Client:
         params: dict[str, Any] = {"ref": ref, "argument": {"name": argument, "value": typed}}
         if others:
             params["context"] = {"arguments": dict(others)}
-        return (await self.request("completion/complete", params))["completion"]["values"]
+        found: object = (await self.request("completion/complete", params)).get("completion")
+        values: object = found.get("values") if is_object(found) else None
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in cast("list[object]", values)):
+            raise ServerError(UPSTREAM_UNAVAILABLE, "server: answers without a list of values")
+        return cast("list[str]", values)
 
     # --- what it tells of its own accord ---
 
@@ -229,6 +235,8 @@ class Client:
         """Be told when what is read at `uri`, or below it, is not what it was; see `changes`."""
         if not has_member(self.session.welcome.capabilities, "resources", "subscribe"):
             raise ServerError(METHOD_NOT_FOUND, "the server does not tell of resources that change")
+        if not self.is_open:
+            raise ServerError(UPSTREAM_UNAVAILABLE, "client: the session has ended")
         try:
             await self._watching().add(uri)
         except Unwatchable as exc:
@@ -242,7 +250,8 @@ class Client:
     def unsubscribe(self, uri: str) -> None:
         """Be told no longer of `uri`."""
         self._subscribed.pop(uri, None)
-        self._watching().drop(uri)
+        if self._watch is not None and self.is_open:
+            self._watch.drop(uri)
 
     def changes(self) -> Changes:
         """What changes from now on: lists, and what was subscribed to. It ends with the session.
@@ -253,16 +262,19 @@ class Client:
 
         A change that nobody has looked at yet is told once, and after a lost connection everything counts as changed.
         """
-        self._watching()
         reader = Changes()
-        self._readers.add(reader)
-        if not self.is_open:
+        if self.is_open:
+            self._watching()
+            self._readers.add(reader)
+        else:
             reader.end()
         return reader
 
     def _watching(self) -> Watch:
         if self._watch is None:
             self._watch = watch(self.session, self._hear)
+            # It ends before the session does.
+            self._stack.push_async_callback(self._watch.aclose)
         return self._watch
 
     def _hear(self, method: str, params: JSON) -> None:
@@ -412,23 +424,12 @@ class Client:
 
     async def list(self, method: str, meta: JSON = _NO_ARGUMENTS) -> tuple[list[dict[str, Any]], JSON]:
         """All pages of one list, and `_meta` of the last page. `meta` is sent with each request."""
-        items, last, _ = await self._pages(method, meta)
-        return items, last
+        found = await self._pages(method, meta)
+        return found.items, found.meta
 
-    async def _pages(self, method: str, meta: JSON) -> "tuple[list[dict[str, Any]], JSON, int]":
-        """And for how many milliseconds all of it may be kept."""
-        member = METHODS[method].lists or ""
-        items: list[dict[str, Any]] = []
-        own: dict[str, Any] = {"_meta": meta} if meta else {}
-        params, ttls = own, set[int]()
-        while True:
-            page = await self.request(method, params)
-            items += self.session.usable(page[member]) if member == "tools" else page[member]
-            ttls.add(ttl_ms_of(page))
-            cursor = page.get("nextCursor")
-            if not isinstance(cursor, str):
-                return items, page.get("_meta", {}), min(ttls)
-            params = {**own, "cursor": cursor}
+    async def _pages(self, method: str, meta: JSON) -> Pages:
+        found = await pages(self.request, method, meta)
+        return found._replace(items=self.session.usable(found.items)) if method == "tools/list" else found
 
 
 def _result(outcome: Outcome) -> JSON:

@@ -276,7 +276,7 @@ def read_outcome(answer: rpc.Response | rpc.Error, call: Call) -> Outcome:
     kind: object = answer.result.get("resultType", "complete")
     if kind == "complete":
         return Complete(answer.result, answer.encoded)
-    if kind == "input_required" and METHODS[call.method].may_ask:
+    if kind == "input_required" and (entry := METHODS.get(call.method)) is not None and entry.may_ask:
         return _input_required(answer.result, call)
     if kind == "task" and call.method == "tools/call" and accepts(call.capabilities):
         return _deferred(answer.result)
