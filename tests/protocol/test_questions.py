@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from douane.protocol.offers import ASKABLE, offered
 from douane.protocol.questions import answer_fault, said_missing, undeclared
 
 FORM = {"method": "elicitation/create", "params": {"mode": "form", "requestedSchema": {"properties": {}}}}
@@ -79,3 +80,18 @@ def test_what_answers_it(question: Any, answer: Any) -> None:
 )
 def test_what_does_not(question: Any, answer: Any, fault: str) -> None:
     assert answer_fault(question, answer) == fault
+
+
+@pytest.mark.parametrize(
+    ("declared", "offer"),
+    [
+        ({"elicitation": {}}, {"elicitation": {"form": {}}}),
+        ({"elicitation": {"url": {}, "audio": {}}}, {"elicitation": {"url": {}}}),
+        # By none of the ways that are known: to offer nothing of it would mean the form.
+        ({"elicitation": {"audio": {}}}, {}),
+        ({"sampling": {"other": {}}, "roots": {"listChanged": True}}, {"sampling": {}, "roots": {}}),
+        ({"sampling": None, "roots": 7}, {}),
+    ],
+)
+def test_what_is_offered_is_what_was_declared_and_is_known(declared: Any, offer: Any) -> None:
+    assert offered(declared, ASKABLE) == offer

@@ -33,8 +33,12 @@ def offered(capabilities: JSON, kinds: Collection[str]) -> JSON:
         if kind in kinds and is_object(said):
             found[kind] = {part: {} for part in _PARTS[kind] if part in said}
     if found.get("elicitation") == {}:
-        # What 2025-06-18 calls elicitation is the form (2025-11-25/client/elicitation.mdx, capabilities).
-        found["elicitation"] = {"form": {}}
+        if capabilities["elicitation"]:
+            # In ways that are not known here; nothing at all would mean the form again.
+            del found["elicitation"]
+        else:
+            # What 2025-06-18 calls elicitation is the form (2025-11-25/client/elicitation.mdx, capabilities).
+            found["elicitation"] = {"form": {}}
     if accepts(capabilities):
         # Whoever asks or not: a task is looked after by its caller.
         found["extensions"] = {EXTENSION: {}}
