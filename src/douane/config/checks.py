@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from ..transports.http_client import Origin
 from .model import Config, UpstreamConfig, UpstreamTls
 from .problem import Place, Problem, problem_at
 from .shown import NAME, of_names, of_servers
@@ -22,6 +23,7 @@ _OURS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "content-type", "accept")
 )
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+|null", re.ASCII)
+_HOST = re.compile(r"([A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _BOUND = re.compile(r"Expected `\w+` (>=|<=|>) ([0-9.]+)")
 _BOUNDS = {">": "more than", ">=": "at least", "<=": "at most"}
 _WORDS = {
@@ -30,7 +32,6 @@ _WORDS = {
     str: "text",
     bool: "true or false",
     dict: "a mapping",
-    tuple: "a list",
 }
 
 
@@ -83,14 +84,15 @@ class Shape:
 def _worded(said: str, value: Any, type_: Any) -> tuple[str, str]:
     if bound := _BOUND.match(said):
         return f"must be {_BOUNDS[bound[1]]} {float(bound[2]):g}", ""
+    if get_origin(type_) is tuple:
+        remedy = "write it in brackets, one part each: [first, second]" if isinstance(value, str) else ""
+        return "must be a list", remedy
     choices = [choice for part in (type_, *get_args(type_)) for choice in get_args(part) if isinstance(choice, str)]
     if choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         return f"must be one of {', '.join(choices)}", f'did you mean "{near[0]}"?' if near else ""
     kinds = [kind for kind in (get_origin(type_) or type_, *get_args(type_)) if kind in _WORDS]
     wanted = _WORDS[kinds[0]] if kinds else said
-    if wanted == "a list" and isinstance(value, str):
-        return f"must be {wanted}", "write it in brackets, one part each: [first, second]"
     if wanted == "text" and isinstance(value, int | float):
         return f"must be {wanted}", "put it in quotes"
     return f"must be {wanted}", ""
@@ -110,6 +112,11 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
                 ("listen", "origins", index),
                 "is no origin as browsers send it",
                 "write scheme://host[:port], in small letters, without a path; there is no pattern for all",
+            )
+    for index, host in enumerate(config.listen.hosts):
+        if not _HOST.fullmatch(host):
+            yield problem(
+                ("listen", "hosts", index), "is no host[:port] as clients send it", "write gateway.example:443"
             )
     for place, message, remedy in (*of_names(config, lines), *of_servers(config), *_of_network(config)):
         yield problem(place, message, remedy)
@@ -146,7 +153,7 @@ def _split(url: str) -> SplitResult | None:
     """None for what is no URL with a host."""
     try:
         parts = urlsplit(url)
-        return parts if parts.hostname and (parts.port or 1) > 0 else None
+        return parts if parts.hostname and parts.port != 0 else None
     except ValueError:
         return None
 
@@ -179,6 +186,9 @@ def _of_command(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
     for index, part in enumerate(upstream.command):
         if "\0" in part:
             yield ("command", index), "holds a NUL character", ""
+    for index, key in enumerate(upstream.inherit):
+        if not _VARIABLE_NAME.fullmatch(key):
+            yield ("inherit", index), "is the name of a variable, without its value", "write NAME=value as `env`"
     for key, value in upstream.env.items():
         if not _VARIABLE_NAME.fullmatch(key) or "\0" in value:
             yield ("env", key), "a variable has a name without =, and neither name nor value holds a NUL", ""
@@ -195,17 +205,31 @@ def _of_url(upstream: UpstreamConfig, url: str) -> Iterator[tuple[Place, str, st
         yield ("url",), "needs http:// or https:// and a host", "write https://host[:port]/path"
     elif "@" in parts.netloc:
         yield ("url",), "holds credentials", "put them into `headers`, from a variable"
+    elif (fault := _origin_fault(url)) is not None:
+        yield ("url",), fault, ""
     elif parts.scheme == "http" and upstream.tls != UpstreamTls():
         yield ("tls",), "belongs to a `url` of https", ""
     if upstream.tls.key is not None and upstream.tls.certificate is None:
         yield ("tls", "key"), "has no `certificate` beside it", ""
+    names = [key.lower() for key in upstream.headers]
     for key, value in upstream.headers.items():
-        if not _HEADER_NAME.fullmatch(key):
+        if names.count(key.lower()) > 1:
+            yield ("headers", key), "stands twice, in large and small letters", "servers make no difference; keep one"
+        elif not _HEADER_NAME.fullmatch(key):
             yield ("headers", key), "is no name of a header", ""
         elif key.lower() in _OURS or key.lower().startswith("mcp-"):
             yield ("headers", key), "the gateway itself writes this header", "remove it"
         elif not _HEADER_VALUE.fullmatch(value):
             yield ("headers", key), "holds a control character", "is a line end in the variable or its file?"
+
+
+def _origin_fault(url: str) -> str | None:
+    """In the words of who will call it."""
+    try:
+        Origin.parse(url)
+    except ValueError as exc:
+        return str(exc)
+    return None
 
 
 def plain_http_warnings(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
