@@ -127,6 +127,7 @@ test-compiled: $(COMPILED)/.ready ## What every call passes through, tested as t
 bench: $(COMPILED)/.ready ## Measure the gateway beside its peers (BENCH="--quick" takes a minute, --peers adds other gateways)
 	bench/programs.sh $(BENCH)
 	$(BIN)/python -m bench.run $(BENCH)
+	$(if $(findstring quick,$(BENCH)),,$(BIN)/python -m bench.held)
 
 score: venv ## Gather what was measured into docs/scoreboard.md
 	$(BIN)/python -m bench.score

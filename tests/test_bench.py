@@ -320,3 +320,15 @@ def test_an_answer_is_read_from_a_body_or_from_the_last_event_of_a_stream() -> N
     assert result_of(b'event: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"a":1}}\n\n') == {"a": 1}
     with pytest.raises(KeyError):
         result_of(b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"data: x"}}')
+
+
+def test_what_idle_clients_cost_is_told_for_each_and_against_its_goal() -> None:
+    from bench.held import Held, goals
+
+    told = [goal.told() for goal in goals(Held(1.0, 0.0), Held(41.0, 0.0), Held(9.0, 0.25))]
+    assert [(goal["id"], goal["value"], goal["met"]) for goal in told] == [
+        ("G20a", 1.0, True),
+        ("G20b", 41.0, False),
+        ("G20c", 9.0, True),
+        ("G20d", 0.25, True),
+    ]

@@ -208,7 +208,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_keys: Count = 10_000
     """A list of 500 tools has some 8,000."""
     max_sessions: Count = 10_000
-    """Of the handshake era, about 4 KB each."""
+    """Of the handshake era, about 1 KiB each while idle (docs/streams.md)."""
     max_sessions_per_principal: Count = 1_000
     """A tenth of all: whoever forgets its sessions, or means harm, leaves room for the others."""
     session_idle_s: Seconds = 1800.0
