@@ -9,7 +9,7 @@ from peers import MODERN, OLDER, Asked, Server, answers, die, errors, garbage, s
 from douane.protocol.versions import Era
 from douane.sdk.connect import CannotConnect, open_line
 from douane.sdk.session import LineSession, Welcome
-from douane.transports.link import Link, LinkClosed
+from douane.transports.link import Link, LinkClosed, OnClose, OnFrame
 
 CLIENT = {"name": "test"}
 PROBE, HELLO, READY = "server/discover", "initialize", "notifications/initialized"
@@ -195,3 +195,25 @@ async def test_a_line_that_cannot_be_opened_is_the_callers_to_explain() -> None:
 
     with pytest.raises(LinkClosed, match="no such socket"):
         await open_line(open_link, client=CLIENT, noted=lambda *_: None)
+
+
+class Dying:
+    """A line to a process that is gone, which is noticed when something is sent; how it ended is known a moment later."""
+
+    def start(self, on_frame: OnFrame, on_close: OnClose) -> None:
+        self._on_close = on_close
+
+    def send(self, frame: bytes) -> None:
+        asyncio.get_running_loop().call_soon(self._on_close, "the child exited with status 4")
+        raise LinkClosed("the child has closed its standard input")
+
+    async def aclose(self) -> None:
+        return
+
+
+async def test_why_a_server_has_ended_is_told_when_that_is_known_later_than_that_it_has() -> None:
+    async def line() -> Link:
+        return Dying()
+
+    with pytest.raises(CannotConnect, match="exited with status 4"):
+        await open_line(line, client=CLIENT, noted=lambda method, params: None)

@@ -25,6 +25,8 @@ __all__ = ["CannotConnect", "open_line", "refuses_revision", "welcome_of_discove
 
 logger = logging.getLogger(__name__)
 
+_LAST_WORDS_S = 1.0
+
 Answer = rpc.Response | rpc.Error
 
 
@@ -65,8 +67,11 @@ async def open_line(
             logger.info("the server died on server/discover (%s); starting it again with initialize", exc)
             await session.aclose()
         except LinkClosed as exc:
-            await session.aclose()
-            raise CannotConnect(f"ended before it was ready: {exc}") from exc
+            try:
+                why = await _why_ended(session, exc)
+            finally:
+                await session.aclose()
+            raise CannotConnect(f"ended before it was ready: {why}") from exc
         except TimeoutError:
             await session.aclose()
             raise CannotConnect(f"did not answer initialize within {start_timeout_s:g} s") from None
@@ -78,6 +83,12 @@ async def open_line(
 
 class _DiedOnProbe(Exception):
     pass
+
+
+async def _why_ended(session: LineSession, exc: LinkClosed) -> str:
+    """How a process ended is known a moment later than that nothing can be sent to it."""
+    done, _ = await asyncio.wait({session.ended}, timeout=_LAST_WORDS_S)
+    return session.ended.result() if done else str(exc)
 
 
 async def _greet(

@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 _MAX_UNREAD_BYTES = 1024 * 1024
 _SPAWN_DEADLINE_S = 10.0
 _KILL_DEADLINE_S = 4.0
-# A process that closes a stream is usually ending: its status, a moment later, is the better reason.
-_LAST_WORDS_S = 0.1
+# A process that closes a stream is usually ending: its status, a moment later, is the better reason. On a machine that
+# has much to do the moment is long; who lives on without the stream is rare, and can wait.
+_LAST_WORDS_S = 0.5
 _MAX_DRAIN_BYTES = 2 * 1024 * 1024
 _NOISE_SHOWN_CHARS = 200
 
