@@ -14,7 +14,7 @@ from peers import Ears, call
 
 from douane.protocol.call import Event
 from douane.protocol.outcome import Complete, Failed
-from douane.protocol.versions import HANDSHAKE
+from douane.protocol.versions import HANDSHAKE, Era
 from douane.sdk.http_session import HttpSession, open_http
 from douane.sdk.respondent import Respondent
 from douane.transports.address import Reach
@@ -296,3 +296,13 @@ async def test_names_that_callers_make_up_take_no_memory_when_they_are_long() ->
         assert kept < 8_000_000
         await opened.aclose()
         await http.aclose()
+
+
+async def test_a_discovery_may_be_answered_on_a_stream() -> None:
+    def endpoint(request: Request, reply: Reply) -> None:
+        frame = json.loads(request.body)
+        found = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {}}
+        reply.send(200, STREAM, event({"id": frame["id"], "result": found}))
+
+    async with session([], endpoint) as opened:
+        assert opened.welcome.era is Era.STATELESS

@@ -173,9 +173,10 @@ class HttpSession:
         """None: no answer, and that it gives none says that it is of the handshake era. Raises CannotConnect."""
         frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
         headers = (*self._own, *stateless.http_headers("server/discover", {}))
-        response = await self._post(headers, frame, deadline_s)
+        heard = _Heard(self, Deadline(deadline_s))
+        response = await self._post_and_hear(headers, frame, heard)
         # Whatever stands in it, a refusal of credentials says nothing of eras.
-        answer = None if response.status in _TURNED_AWAY else self._maybe_answer(response)
+        answer = None if response.status in _TURNED_AWAY else heard.answer or self._maybe_answer(response)
         if answer is None:
             _refuse_unless_evidence(response)
         return answer
