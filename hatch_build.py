@@ -48,6 +48,7 @@ HOT = (
     "sdk.greeted",
     "sdk.http_answer",
     "sdk.http_door",
+    "sdk.http_exchange",
     "sdk.http_session",
     "sdk.line_door",
     "sdk.listener",

@@ -9,23 +9,22 @@ Spec: specification/2026-07-28/basic/transports/streamable-http.mdx, specificati
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from math import inf
 from typing import Any
 
 from ..flow.chain import Emit
-from ..protocol.call import JSON, Call, Event
+from ..protocol.call import JSON, Call
 from ..protocol.eras import handshake, stateless
 from ..protocol.negotiate import judge_answer, judge_status
 from ..protocol.outcome import Failed, Outcome
 from ..protocol.versions import BATCHING, Era
-from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin, Response
-from ..transports.http_parse import HeaderBlock, encode_headers
+from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Response
+from ..transports.http_parse import HeaderBlock
 from ..transports.link import LinkClosed
-from ..wire import rpc, sse
-from ..wire.batch import is_batch, split
+from ..wire import rpc
 from ..wire.codes import (
     DEADLINE_EXCEEDED,
     HEADER_MISMATCH,
@@ -34,46 +33,27 @@ from ..wire.codes import (
     UPSTREAM_UNAVAILABLE,
 )
 from .connect import CannotConnect, refuses_revision, welcome_of_discover, welcome_of_initialize
-from .http_resume import CannotResume, is_event_id, resume
+from .http_exchange import Answer, Broken, Exchange, Heard, frames_in, is_forgotten, read_answer, said
+from .http_posting import CUT_OFF, SIDE_S, Header, Posting
+from .http_resume import CannotResume, resume
 from .http_stream import Garbage, Listening
 from .mirroring import Mirroring
 from .respondent import NOBODY, Questions, Respondent
-from .session import LEVELS, Noted, Welcome, emit_note, nothing_missed
+from .session import LEVELS, Noted, Welcome, nothing_missed
 
 __all__ = ["HttpSession", "NotTaken", "open_http"]
 
 logger = logging.getLogger(__name__)
 
-Header = tuple[bytes, bytes]
-Answer = rpc.Response | rpc.Error
-
 _NO_CAPABILITIES: dict[str, Any] = {}
-_ACCEPT: Sequence[Header] = (
-    (b"content-type", b"application/json"),
-    (b"accept", b"application/json, text/event-stream"),
-)
 _TURNED_AWAY = (401, 403)
 _KEPT_HEADS = 4096
-_SIDE_S = 5.0
-"""How long what is said beside the calls may take."""
 _HELD_S = 900.0
 """A listen stream on which nothing came for so long is not believed to be there."""
 _EAR_S = 2.0
 """How long a session that can be asked something waits for the stream on which that may come."""
 _MAX_KEPT_NAME = 1024
 """Of what is called: callers make up URIs, of any length."""
-_LINGER_S = 1.0
-"""How long the end of a stream is waited for that has brought its answer: ended well, its connection is used again."""
-_MAX_SIDE = 64
-"""Of these at once. A server can cause them, by asking."""
-
-
-_CUT_OFF = Response(0, {}, b"")
-"""In place of one whose stream was lost, and is taken up again."""
-
-
-class _Broken(Exception):
-    """The server's answer is not one."""
 
 
 class NotTaken(CannotConnect):
@@ -112,7 +92,7 @@ async def open_http(
         await session.aclose()
         if isinstance(exc, TimeoutError):
             raise CannotConnect(f"did not answer within {start_timeout_s:g} s") from None
-        if isinstance(exc, HttpError | LinkClosed | _Broken):
+        if isinstance(exc, HttpError | LinkClosed | Broken):
             raise CannotConnect(str(exc)) from exc
         raise
     return session
@@ -133,15 +113,13 @@ class HttpSession:
         respondent: Respondent = NOBODY,
     ) -> None:
         self._http, self._noted, self._max_deadline_s, self._limits = http, noted, max_deadline_s, limits
-        self._origin, self._target = Origin.parse(url)
-        self._own: tuple[Header, ...] = (*_ACCEPT, *headers)
-        self._block = encode_headers(self._own)
+        self._posting = Posting(http, url, headers)
+        self._origin, self._target = self._posting.origin, self._posting.target
         self._heads: dict[tuple[str, str], HeaderBlock] = {}
         self._mirroring = Mirroring()
         self._ids = count(1)
         self._loop = asyncio.get_running_loop()
-        self._side: set[asyncio.Task[None]] = set()
-        self._open: dict[int, _Exchange] = {}
+        self._open: dict[int, Exchange] = {}
         """Calls of the handshake era: what the server says on its own stream may belong to one."""
         self._level = ""
         self._levelling: asyncio.Task[None] | None = None
@@ -150,7 +128,7 @@ class HttpSession:
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
         self._declared, self._stateless = respondent.capabilities, respondent.stateless
-        self._questions = Questions(respondent, self._tell_beside, self._turned)
+        self._questions = Questions(respondent, self._posting.reply, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
@@ -172,11 +150,11 @@ class HttpSession:
     async def _discover(self, deadline_s: float) -> Answer | None:
         """None: no answer, and that it gives none says that it is of the handshake era. Raises CannotConnect."""
         frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
-        headers = (*self._own, *stateless.http_headers("server/discover", {}))
-        heard = _Heard(self, Deadline(deadline_s))
-        response = await self._post_and_hear(headers, frame, heard)
+        headers = (*self._posting.headers, *stateless.http_headers("server/discover", {}))
+        heard = Heard(self, Deadline(deadline_s))
+        response = await self._posting.post_and_hear(headers, frame, heard)
         # Whatever stands in it, a refusal of credentials says nothing of eras.
-        answer = None if response.status in _TURNED_AWAY else heard.answer or self._maybe_answer(response)
+        answer = None if response.status in _TURNED_AWAY else heard.answer or read_answer(response, self._limits)
         if answer is None:
             _refuse_unless_evidence(response)
         return answer
@@ -184,21 +162,22 @@ class HttpSession:
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
         params = handshake.initialize_params(client, self._declared)
         frame = rpc.write_request(next(self._ids), "initialize", params)
-        heard = _Heard(self, Deadline(deadline_s))
-        response = await self._post_and_hear(self._own, frame, heard)
-        answer = heard.answer or self._maybe_answer(response)
+        heard = Heard(self, Deadline(deadline_s))
+        response = await self._posting.post_and_hear(self._posting.headers, frame, heard)
+        answer = heard.answer or read_answer(response, self._limits)
         if answer is None and judge_status(response.status):
             raise NotTaken(f"POST is answered with status {response.status}")
         answer = answer or self._answer(response)
         session_id = response.headers.get(b"mcp-session-id")
         if session_id:
             # Before it is looked at: a session that cannot be used is ended, too.
-            self._own = (*self._own, (b"mcp-session-id", session_id))
+            self._posting.add((b"mcp-session-id", session_id))
         self.welcome = welcome_of_initialize(answer)
         self._batches = self.welcome.revision in BATCHING
-        self._own = (*self._own, (b"mcp-protocol-version", self.welcome.revision.encode()))
-        self._block = encode_headers(self._own)
-        await self._post(self._own, rpc.write_notification("notifications/initialized", {}), deadline_s)
+        self._posting.add((b"mcp-protocol-version", self.welcome.revision.encode()))
+        await self._posting.post(
+            self._posting.headers, rpc.write_notification("notifications/initialized", {}), deadline_s
+        )
         listening = self._listening()
         self._ear = self._loop.create_task(self._listen(listening))
         if self._declared:
@@ -220,8 +199,8 @@ class HttpSession:
             unfit = handshake.retry_fault(call) if call.state is not None else None
             if unfit is not None:
                 return unfit
-            frame, head = handshake.write_call(id_, call, self.welcome.revision), self._block
-        exchange = _Exchange(call.deadline_s or now_s, now_s, self, call, emit)
+            frame, head = handshake.write_call(id_, call, self.welcome.revision), self._posting.block
+        exchange = Exchange(call.deadline_s or now_s, now_s, self, call, emit)
         if not modern:
             self._open[id_] = exchange
         try:
@@ -236,10 +215,10 @@ class HttpSession:
                     stream.answer is None and (modern or type(exc) is HttpTimeout or not stream.last_id)
                 ):
                     raise
-                response = _CUT_OFF
+                response = CUT_OFF
             stream = exchange.stream
             if stream is not None and stream.last_id and stream.answer is None and not modern:
-                await resume(self._http, (self._origin, self._target), self._own, stream, exchange)
+                await resume(self._http, (self._origin, self._target), self._posting.headers, stream, exchange)
             if stream is None and response.status == 200:
                 answer = rpc.read(response.body, self._limits)
                 if type(answer) is not rpc.Response:
@@ -247,7 +226,7 @@ class HttpSession:
             else:
                 answer = (stream and stream.answer) or self._answer(response)
             if answer.id != id_:
-                raise _Broken("answers another request than the one it was sent")
+                raise Broken("answers another request than the one it was sent")
         except asyncio.CancelledError:
             self._cancel(id_)
             raise
@@ -258,7 +237,7 @@ class HttpSession:
             return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
         except LinkClosed as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "no")
-        except (_Broken, CannotResume) as exc:
+        except (Broken, CannotResume) as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", "yes")
         except rpc.FrameError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"upstream: broke the protocol: {exc}", "yes")
@@ -290,35 +269,35 @@ class HttpSession:
 
     async def ask(self, method: str, params: JSON, deadline_s: float) -> Answer:
         id_ = next(self._ids)
-        headers = self._own
+        headers = self._posting.headers
         if self.welcome.era is Era.STATELESS:
             headers = (*headers, *stateless.http_headers(method, params))
             params = {**params, "_meta": self._envelope.base}
-        heard = _Heard(self, Deadline(deadline_s))
+        heard = Heard(self, Deadline(deadline_s))
         try:
-            response = await self._post_and_hear(headers, rpc.write_request(id_, method, params), heard)
+            response = await self._posting.post_and_hear(headers, rpc.write_request(id_, method, params), heard)
             return heard.answer or self._answer(response)
         except HttpTimeout:
             raise TimeoutError from None
-        except (HttpError, _Broken) as exc:
+        except (HttpError, Broken) as exc:
             raise LinkClosed(str(exc)) from exc
 
     async def listen(self, notifications: JSON, hear: Noted) -> Answer:
         id_ = next(self._ids)
         params = stateless.listening(notifications, self._envelope)
-        headers = (*self._own, *stateless.http_headers("subscriptions/listen", params))
+        headers = (*self._posting.headers, *stateless.http_headers("subscriptions/listen", params))
         frame = rpc.write_request(id_, "subscriptions/listen", params)
-        deadline = Deadline(self._loop.time() + _SIDE_S)
+        deadline = Deadline(self._loop.time() + SIDE_S)
 
         def on_note(note: rpc.Notification) -> None:
             deadline.at = self._loop.time() + _HELD_S
             hear(note.method, note.params)
 
-        heard = _Heard(self, deadline, on_note)
+        heard = Heard(self, deadline, on_note)
         try:
-            response = await self._post_and_hear(headers, frame, heard)
+            response = await self._posting.post_and_hear(headers, frame, heard)
             return heard.answer or self._answer(response)
-        except (HttpError, _Broken) as exc:
+        except (HttpError, Broken) as exc:
             raise LinkClosed(str(exc)) from exc
 
     async def aclose(self) -> None:
@@ -327,42 +306,9 @@ class HttpSession:
         if self._ear is not None:
             self._ear.cancel()
             await asyncio.wait({self._ear})
-        if self._has_id and not self.ended.done():
-            self._beside(self._delete())
-        if self._side:
-            await asyncio.wait(self._side, timeout=2.0)
-        for task in tuple(self._side):
-            task.cancel()
-        if self._side:
-            await asyncio.wait(self._side)
+        await self._posting.aclose(ends=not self.ended.done())
 
     # --- exchanges ---
-
-    async def _post(self, headers: Sequence[Header], frame: bytes, deadline_s: float) -> Response:
-        return await self._http.request("POST", self._origin, self._target, headers, frame, deadline=deadline_s)
-
-    async def _post_and_hear(self, headers: Sequence[Header], frame: bytes, heard: "_Heard") -> Response:
-        response = _CUT_OFF
-
-        def begun(status: int, headers: Mapping[bytes, bytes]) -> None:
-            nonlocal response
-            response = Response(status, dict(headers), b"")
-
-        try:
-            return await self._http.request(
-                "POST",
-                self._origin,
-                self._target,
-                headers,
-                frame,
-                deadline=heard.deadline,
-                on_event=heard.on_event,
-                on_headers=begun,
-            )
-        except HttpError:
-            if heard.answer is None:
-                raise
-            return response
 
     def _head(self, call: Call) -> HeaderBlock:
         key = (call.method, call.name or "")
@@ -371,62 +317,35 @@ class HttpSession:
             headers = stateless.http_headers(call.method, call.params)
             values = self._mirroring.values(call)
             if values is not None:
-                return self._block.plus(*headers, *values)
+                return self._posting.block.plus(*headers, *values)
             if call.method.startswith("tasks/"):
                 # One of many that come and go; and what is called may be known here by another name than its id.
-                return self._block.plus(*headers)
+                return self._posting.block.plus(*headers)
             if len(key[1]) > _MAX_KEPT_NAME:
-                return self._block.plus(*headers)
+                return self._posting.block.plus(*headers)
             if len(self._heads) >= _KEPT_HEADS:
                 self._heads.clear()
-            head = self._heads[key] = self._block.plus(*headers)
+            head = self._heads[key] = self._posting.block.plus(*headers)
         return head
 
     def _answer(self, response: Response) -> Answer:
-        """The JSON-RPC answer in a response. Raises _Broken, or LinkClosed when the session is gone."""
-        answer = self._maybe_answer(response)
-        if self._has_id and (response.status == 404 or _is_forgotten(response.status, answer)):
+        """The JSON-RPC answer in a response. Raises Broken, or LinkClosed when the session is gone."""
+        answer = read_answer(response, self._limits)
+        if self._posting.has_session and (response.status == 404 or is_forgotten(response.status, answer)):
             self._end("the server has forgotten the session")
             raise LinkClosed("the server has forgotten the session")
         if answer is None:
-            raise _Broken(_said(response))
+            raise Broken(said(response))
         return answer
 
-    def _maybe_answer(self, response: Response) -> Answer | None:
-        if not response.body:
-            return None
-        try:
-            frame = rpc.read(response.body, self._limits)
-        except rpc.FrameError as fault:
-            if response.status == 200:
-                raise _Broken(f"broke the protocol: {fault}") from None
-            return None
-        return frame if type(frame) is rpc.Response or type(frame) is rpc.Error else None
-
     def hear(self, data: bytes) -> Sequence[rpc.Frame]:
-        """What one event of a stream holds. Raises _Broken."""
-        try:
-            return (rpc.read(data, self._limits),)
-        except rpc.FrameError as fault:
-            if self._batches and is_batch(data):
-                return self._hear_batch(data)
-            raise _Broken(f"broke the protocol in its stream: {fault}") from None
-
-    def _hear_batch(self, data: bytes) -> Sequence[rpc.Frame]:
-        try:
-            return [rpc.read(frame, self._limits) for frame in split(data, self._limits)]
-        except rpc.FrameError as fault:
-            raise _Broken(f"broke the protocol in a batch: {fault}") from None
+        return frames_in(data, self._limits, batches=self._batches)
 
     def asked(self, request: rpc.Request) -> None:
         """The server asks something."""
         at_once = self._questions.ask(request)
         if at_once is not None:
-            self._tell_beside(at_once)
-
-    def _tell_beside(self, frame: bytes) -> None:
-        if len(self._side) < _MAX_SIDE:
-            self._beside(self._tell(frame))
+            self._posting.reply(at_once)
 
     def _turned(self) -> None:
         # What is asked on the stream that belongs to no call may be of any: none runs out of time while it is open.
@@ -434,10 +353,6 @@ class HttpSession:
         for exchange in self._open.values():
             hard_s = exchange.began_s + self._max_deadline_s
             exchange.at = hard_s if self._questions else min(now_s + exchange.allowance_s, hard_s)
-
-    def lingers_until_s(self) -> float:
-        """The deadline of a stream that has just brought its answer: some servers leave it open."""
-        return self._loop.time() + _LINGER_S
 
     def later(self, began_s: float, allowance_s: float) -> float:
         """The deadline of a call that has just made progress."""
@@ -454,17 +369,7 @@ class HttpSession:
         # Closing the connection says it in the stateless era; before, a disconnect means nothing.
         if self.welcome.era is Era.HANDSHAKE:
             note = rpc.write_notification("notifications/cancelled", {"requestId": id_, "reason": "given up"})
-            self._beside(self._tell(note))
-
-    @property
-    def _has_id(self) -> bool:
-        return any(name == b"mcp-session-id" for name, _ in self._own)
-
-    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
-        self._side.add(task)
-        task.add_done_callback(self._side.discard)
-        return task
+            self._posting.tell(note)
 
     async def _raise_level(self, wanted: str, deadline_s: float | None) -> None:
         """A session has one log level: the most verbose that anybody asked for.
@@ -475,43 +380,43 @@ class HttpSession:
             return
         if self._level == "" or LEVELS[wanted] < LEVELS[self._level]:
             self._level = wanted
-            self._levelling = self._beside(self._set_level(wanted))
+            self._levelling = self._posting.begin(self._set_level(wanted))
         if self._levelling is not None and not self._levelling.done():
             now_s = self._loop.time()
             await asyncio.wait({self._levelling}, timeout=max(0.0, (deadline_s or now_s) - now_s))
 
     async def _set_level(self, level: str) -> None:
         with suppress(LinkClosed, TimeoutError):
-            await self.ask("logging/setLevel", {"level": level}, self._loop.time() + _SIDE_S)
+            await self.ask("logging/setLevel", {"level": level}, self._loop.time() + SIDE_S)
 
     def _listening(self) -> Listening:
         where = (self._origin, self._target)
-        heard = _Heard(self, Deadline(inf), self._on_stream_note)
+        heard = Heard(self, Deadline(inf), self._on_stream_note)
 
         def hear(data: bytes) -> None:
             try:
                 heard.take(data)
-            except _Broken as exc:
+            except Broken as exc:
                 raise Garbage(str(exc)) from None
 
-        return Listening(self._http, where, self._own, hear=hear, missed=self._missed)
+        return Listening(self._http, where, self._posting.headers, hear=hear, missed=self._missed)
 
     async def _listen(self, listening: Listening) -> None:
         status = await listening.held()
         logger.info("an upstream offers no stream of its own (%d)", status)
-        if self._has_id and (status == 404 or listening.opened):
+        if self._posting.has_session and (status == 404 or listening.opened):
             await self._doubt()
 
     async def _doubt(self) -> None:
         """Find out whether the server has forgotten the session. Not all say it with 404, as they should."""
         with suppress(LinkClosed, TimeoutError):
-            answer = await self.ask("ping", {}, self._loop.time() + _SIDE_S)
+            answer = await self.ask("ping", {}, self._loop.time() + SIDE_S)
             if isinstance(answer, rpc.Error) and answer.code != METHOD_NOT_FOUND:
                 self._end("the server does not take its session any more")
 
     def _on_stream_note(self, note: rpc.Notification) -> None:
         """Not every server says what a notification belongs to; where there is no doubt, its call hears it."""
-        exchange: _Exchange | None = None
+        exchange: Exchange | None = None
         if note.method == "notifications/progress":
             token: object = note.params.get("progressToken")
             exchange = self._open.get(token) if type(token) is int else None
@@ -526,104 +431,13 @@ class HttpSession:
         self._noted("notifications/tools/list_changed", {})
         self.missed()
 
-    async def _tell(self, frame: bytes) -> None:
-        try:
-            await self._post(self._own, frame, self._loop.time() + _SIDE_S)
-        except HttpError as exc:
-            logger.info("a notification did not arrive: %s", exc)
-
-    async def _delete(self) -> None:
-        try:
-            deadline_s = self._loop.time() + 2.0
-            await self._http.request("DELETE", self._origin, self._target, self._own, deadline=deadline_s)
-        except HttpError as exc:
-            logger.info("the end of the session did not arrive: %s", exc)
-
     def _end(self, reason: str) -> None:
         if not self.ended.done():
             self.ended.set_result(reason)
-
-
-class _Heard:
-    """What the event stream of one exchange says. `on_note`: told the notifications, instead of the session."""
-
-    __slots__ = ("_on_note", "_session", "answer", "deadline", "last_id", "retry_s")
-
-    def __init__(
-        self, session: HttpSession, deadline: Deadline, on_note: Callable[[rpc.Notification], None] | None = None
-    ) -> None:
-        self._session, self.deadline, self._on_note = session, deadline, on_note or session.note
-        self.answer: Answer | None = None
-        self.last_id = ""
-        """Of its events; empty: the stream cannot be resumed."""
-        self.retry_s = 0.0
-
-    @property
-    def is_over(self) -> bool:
-        return self.answer is not None
-
-    def on_event(self, event: sse.Event) -> None:
-        self.last_id = event.id if is_event_id(event.id) else ""
-        if event.retry_ms is not None:
-            self.retry_s = event.retry_ms / 1000
-        if event.data:
-            self.take(event.data)
-
-    def take(self, data: bytes) -> None:
-        for frame in self._session.hear(data):
-            if isinstance(frame, rpc.Response | rpc.Error):
-                self.answer = frame
-                self.deadline.at = min(self.deadline.at, self._session.lingers_until_s())
-            elif isinstance(frame, rpc.Notification):
-                self._on_note(frame)
-            else:
-                self._session.asked(frame)
-
-
-class _Exchange(Deadline):
-    """One call on its way: its deadline, which progress moves up to a hard end, and what its stream says."""
-
-    began_s: float
-    session: HttpSession
-    call: Call
-    emit: Emit
-    stream: _Heard | None = None
-
-    @property
-    def allowance_s(self) -> float:
-        """How long it may take without a word."""
-        return (self.call.deadline_s or self.began_s) - self.began_s
-
-    def on_event(self, event: sse.Event) -> None:
-        if self.stream is None:
-            self.stream = _Heard(self.session, self, self.on_note)
-        self.stream.on_event(event)
-
-    def on_note(self, note: rpc.Notification) -> None:
-        if note.method == "notifications/progress":
-            self.at = self.session.later(self.began_s, self.allowance_s)
-            if self.call.wants_progress:
-                self.emit(Event(note.method, {k: v for k, v in note.params.items() if k != "progressToken"}))
-        elif note.method == "notifications/message":
-            emit_note(self.call, self.emit, note.params)
-        else:
-            self.session.note(note)
-
-
-def _is_forgotten(status: int, answer: Answer | None) -> bool:
-    """Some servers say so with 400 and a message, and have run nothing (server-everything: "No valid session ID")."""
-    told = answer.message.lower() if isinstance(answer, rpc.Error) and answer.code == -32000 else ""
-    return status == 400 and "session" in told
 
 
 def _refuse_unless_evidence(response: Response) -> None:
     if response.status in _TURNED_AWAY:
         raise CannotConnect(f"refuses our credentials ({response.status}); set `headers` of this upstream")
     if not judge_status(response.status):
-        raise CannotConnect(_said(response))
-
-
-def _said(response: Response) -> str:
-    if 300 <= response.status < 400:
-        return f"redirects ({response.status}), which is not followed; set `url` to where it serves"
-    return f"answered with status {response.status} and no JSON-RPC message"
+        raise CannotConnect(said(response))

@@ -13,7 +13,8 @@ from ..transports.http_client import HttpClient
 from ..transports.link import Link
 from ..wire import rpc
 from .connect import CannotConnect, open_line
-from .http_session import Header, NotTaken, open_http
+from .http_posting import Header
+from .http_session import NotTaken, open_http
 from .respondent import NOBODY, Respondent
 from .session import Noted, Session
 
