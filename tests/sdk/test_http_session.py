@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from http_upstream import Heard, http_upstream
-from peers import Ears, call
+from peers import BOUND_S, Ears, call
 
 from douane.protocol.call import Event
 from douane.protocol.outcome import Complete, Failed
@@ -306,3 +306,41 @@ async def test_a_discovery_may_be_answered_on_a_stream() -> None:
 
     async with session([], endpoint) as opened:
         assert opened.welcome.era is Era.STATELESS
+
+
+async def test_an_answer_is_sent_while_every_connection_is_held_by_a_call_that_waits_for_one() -> None:
+    waiting: list[Heard] = []
+
+    def called(heard: Heard) -> None:
+        heard.listen()
+        waiting.append(heard)
+        if len(waiting) == 3:
+            for one in waiting:
+                one.say(event({"id": f"q{one.id}", "method": "roots/list"}))
+
+    def answered(heard: Heard) -> None:
+        heard.reply.send(202, [])
+        (asked,) = [one for one in waiting if heard.id == f"q{one.id}"]
+        asked.say(event({"id": asked.id, "result": OK}))
+        asked.end()
+
+    async def roots(method: str, params: Any) -> Any:
+        return {"roots": []}
+
+    async with http_upstream(tools__call=called, POST=answered) as upstream:
+        # One for the stream it listens on, and the others for its calls.
+        http = HttpClient(reach=Reach.LOOPBACK, max_per_origin=4)
+        opened = await open_http(
+            http,
+            upstream.url,
+            headers=(),
+            client={"name": "t", "version": "1"},
+            noted=lambda method, params: None,
+            respondent=Respondent({"roots": {}}, roots),
+        )
+        asked = call(params={"name": "t", "arguments": {}}, within_s=30.0)
+        async with asyncio.timeout(BOUND_S):
+            outcomes = await asyncio.gather(*(opened(asked, Ears(asked).emit) for _ in range(3)))
+        assert all(isinstance(outcome, Complete) for outcome in outcomes)
+        await opened.aclose()
+        await http.aclose()

@@ -109,13 +109,16 @@ class Posting:
 
     async def _tell(self, frame: bytes) -> None:
         try:
-            await self.post(self.headers, frame, self._loop.time() + SIDE_S)
+            # It may be what an open call waits for, and open calls may hold all connections.
+            await self._send("POST", frame, self._loop.time() + SIDE_S)
         except HttpError as exc:
             logger.info("a notification did not arrive: %s", exc)
 
     async def _delete(self) -> None:
         try:
-            deadline_s = self._loop.time() + _CLOSING_S
-            await self.http.request("DELETE", self.origin, self.target, self.headers, deadline=deadline_s)
+            await self._send("DELETE", b"", self._loop.time() + _CLOSING_S)
         except HttpError as exc:
             logger.info("the end of the session did not arrive: %s", exc)
+
+    async def _send(self, method: str, frame: bytes, deadline_s: float) -> None:
+        await self.http.request(method, self.origin, self.target, self.headers, frame, deadline=deadline_s, beyond=True)

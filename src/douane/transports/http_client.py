@@ -142,10 +142,10 @@ class _Pool:
                 return connection
         return None
 
-    async def wait(self, deadline: Deadline | float) -> Connection:
+    async def wait(self, deadline: Deadline | float, beyond: bool) -> Connection:
         """A new connection, or the next free one. Raises HttpError with `sent` "no"."""
         while True:
-            if len(self.connections) + self.connecting < self._max_open:
+            if beyond or len(self.connections) + self.connecting < self._max_open:
                 self.connecting += 1
                 return await self._connect(deadline)
             turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
@@ -289,12 +289,14 @@ class HttpClient:
         deadline: Deadline | float,
         on_event: OnEvent | None = None,
         on_headers: OnHeaders | None = None,
+        beyond: bool = False,
     ) -> Response:
         """Send one request and wait for its answer, whatever its status; a redirect is an answer like others.
 
         `deadline` is a point of `loop.time()`. With `on_event`, an event stream is delivered event by event and the
         answer comes, without a body, at its end. `on_headers` is called when the head of the answer is there. An
-        exception in either closes the connection and is raised here. Raises HttpError; ValueError, before anything is
+        exception in either closes the connection and is raised here. With `beyond` it waits for no connection, however
+        many there are: those that hold them may wait for it. Raises HttpError; ValueError, before anything is
         sent, for a request that cannot be written.
         """
         pool = self._pools.get(origin) or self._pool(origin)
@@ -304,7 +306,7 @@ class HttpClient:
         data = b"".join((opening, block, length, body))
         if (at := _at(deadline)) < self._next_tick:
             self._wake_at(at)
-        connection = pool.take() or await pool.wait(deadline)
+        connection = pool.take() or await pool.wait(deadline, beyond)
         future: asyncio.Future[Response] = self._loop.create_future()
         connection.ask(future, data, deadline, method == "HEAD", on_event, on_headers)
         try:
