@@ -153,6 +153,17 @@ async def test_what_a_task_asks_is_answered_by_the_callbacks_of_its_client() -> 
         assert (await task.result(BOUND_S)).text == "Who? and And who?: True"
 
 
+async def test_the_time_that_a_person_takes_is_not_that_of_the_task() -> None:
+    async def elicit(message: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        thought = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.2, thought.set)
+        await thought.wait()
+        return {"sure": True} if "sure" in schema["properties"] else {"name": message}
+
+    async with Client(Asks().server, elicit=elicit) as client:
+        assert (await client.call("marry", deadline_s=1.0)).text == "Who? and And who?: True"
+
+
 async def test_a_server_that_refuses_to_be_asked_is_not_asked_for_ever() -> None:
     async with deferring() as server, await scripted(server) as client:
         server.on["tasks/get"] = errors(-32603, "no")

@@ -13,6 +13,8 @@ __all__ = ["ToolTask"]
 
 _POLL_S = 1.0
 """Where the server does not say how often it may be asked."""
+_ASKING_S = 600.0
+"""As long as a call has with all its questions (`client`)."""
 _POLLS_S = (0.02, 60.0)
 """What a server may say: one that says 0 is not asked without a pause, one that says a week is not believed."""
 
@@ -47,14 +49,15 @@ class ToolTask:
 
     async def result(self, deadline_s: float | None = None) -> Answer:
         """What the tool answers in the end. Raises ServerError, also when it is not there within `deadline_s`: it runs
-        on then. Without one, the wait ends when the server gives the task up.
+        on then. The time that answers to its questions take is not in that. Without one, the wait ends when the server
+        gives the task up.
         """
         if self._answer is None:
             try:
-                async with asyncio.timeout(deadline_s):
-                    self._answer = await self._settled()
+                async with asyncio.timeout(deadline_s) as clock:
+                    self._answer = await self._settled(clock)
             except TimeoutError:
-                raise ServerError(DEADLINE_EXCEEDED, f"the task has no result within {deadline_s:g} s") from None
+                raise ServerError(DEADLINE_EXCEEDED, f"the task has no result within {deadline_s:.3g} s") from None
         return self._answer
 
     async def cancel(self) -> None:
@@ -62,7 +65,7 @@ class ToolTask:
         if not self.is_over:
             await self._ask("tasks/cancel", {"taskId": self.id})
 
-    async def _settled(self) -> Answer:
+    async def _settled(self, clock: asyncio.Timeout) -> Answer:
         replied: set[str] = set()
         while True:
             # The pause comes first: the server has just said how it stands, and when to ask.
@@ -75,8 +78,19 @@ class ToolTask:
             asks = {key: question for key, question in task.asks.items() if key not in replied}
             if asks:
                 replied |= asks.keys()
-                answers = await self._reply(asks)
+                answers = await self._replied(asks, clock)
                 await self._ask("tasks/update", {"taskId": self.id, "inputResponses": answers})
+
+    async def _replied(self, asks: Mapping[str, JSON], clock: asyncio.Timeout) -> JSON:
+        """While somebody is asked, the clock stands, for as long as people may take."""
+        at_s, now_s = clock.when(), asyncio.get_running_loop().time
+        if at_s is None:
+            return await self._reply(asks)
+        begun_s = now_s()
+        clock.reschedule(at_s + _ASKING_S)
+        answers = await self._reply(asks)
+        clock.reschedule(at_s + now_s() - begun_s)
+        return answers
 
 
 def _pause_s(task: Task) -> float:
