@@ -1,0 +1,11 @@
+"""Who logged in, as tokens say it."""
+
+import msgspec
+
+__all__ = ["Subject"]
+
+
+class Subject(msgspec.Struct, frozen=True):
+    name: str
+    groups: tuple[str, ...] = ()
+    tenant: str = "default"
