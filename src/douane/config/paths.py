@@ -24,7 +24,7 @@ class Paths(msgspec.Struct, frozen=True):
     config_dir: Path
     """Configuration, policies, the token (0600) and keys."""
     data_dir: Path
-    """What must survive: the audit log."""
+    """What must survive."""
     socket: Path
     """Where `douane stdio` joins a running gateway."""
 
@@ -67,6 +67,11 @@ class Paths(msgspec.Struct, frozen=True):
     @property
     def audit(self) -> Path:
         return self.data_dir / "audit.db"
+
+    @property
+    def records(self) -> Path:
+        """What else must survive: users, clients, and what they were given."""
+        return self.data_dir / "records.db"
 
     @property
     def serving(self) -> Path:

@@ -1,0 +1,53 @@
+"""What `douane user` does: the local users, in the records that a running gateway reads."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from ..auth.authority.leaving import end_all, end_sessions
+from ..auth.authority.users import CannotKeep, User, Users
+from ..stores.ports import Records, StoreFailed
+from ..stores.records import SqliteRecords
+from .paths import Paths
+
+__all__ = ["CannotKeep", "CannotRead", "Household", "User", "household"]
+
+
+class CannotRead(Exception):
+    """The records cannot be used; the text says why."""
+
+
+class Household(NamedTuple):
+    """The users, and what becomes of one who goes."""
+
+    users: Users
+    records: Records
+
+    async def change_password(self, name: str, password: str) -> None:
+        """He is logged out of every browser; clients go on. Raises CannotKeep."""
+        await self.users.change_password(name, password)
+        await end_sessions(self.records, name)
+
+    async def remove(self, name: str) -> int | None:
+        """How many grants ended with him; None: there is no such user."""
+        if not await self.users.remove(name):
+            return None
+        return await end_all(self.records, name)
+
+
+@asynccontextmanager
+async def household(paths: Paths) -> AsyncGenerator[Household]:
+    """Raises CannotRead."""
+    try:
+        paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        records = SqliteRecords(paths.records)
+    except (StoreFailed, OSError) as exc:
+        raise CannotRead(f"{paths.records} cannot be used: {exc}") from None
+    try:
+        # Nobody logs in here.
+        yield Household(Users(records, time.time, time.monotonic, owner_token=""), records)
+    except StoreFailed as exc:
+        raise CannotRead(f"{paths.records} cannot be used: {exc}") from None
+    finally:
+        await records.aclose()
