@@ -1,6 +1,7 @@
 """From an authorization request to tokens, and on: what a client gets, and what it gets only once."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from douane.auth.authority.keys import rotate
+from douane.auth.authority.keys import KeyFile, KeysUnusable, rotate, signing_keys
 from douane.auth.authority.leaving import end_all
 from douane.auth.exchange import HttpRequest
 
-from .kit import ISSUER, OWNER_TOKEN, PASSWORD, RESOURCE, App, Browser, World
+from .kit import ISSUER, OWNER_TOKEN, PASSWORD, RESOURCE, App, Browser, Clock, World
 
 
 @pytest.fixture
@@ -183,3 +184,29 @@ async def test_who_is_removed_is_logged_out_everywhere_and_what_he_gave_has_ende
     await browser.get(app.url())
     assert "/oauth/login" in browser.text
     assert (await app.refresh(owner_s["refresh_token"]))[0] == 200
+
+
+async def test_a_new_key_signs_every_three_months_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.now_s = time.time()
+    keys = KeyFile(tmp_path / "keys" / "signing.json", clock)
+    first = keys().kid
+    assert keys().kid == first
+    clock.now_s += 91 * 86_400
+    second = keys()
+    assert [key["kid"] for key in second.jwks["keys"]] == [second.kid, first]
+    rotate(tmp_path / "keys" / "signing.json")
+    assert keys().kid not in (first, second.kid)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[{}]", '[{"kty":"oct","k":"AAAA"}]', "not JSON"])
+async def test_a_file_that_holds_no_keys_of_ours_stops_the_start(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "signing.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(KeysUnusable, match="holds no usable keys"):
+        signing_keys(path)
+    signing_keys(tmp_path / "new.json")
+    (tmp_path / "new.json").chmod(0o644)
+    with pytest.raises(KeysUnusable, match="others can read"):
+        signing_keys(tmp_path / "new.json")
