@@ -202,6 +202,27 @@ async def test_a_change_that_nobody_sees_is_told_to_nobody(tmp_path: Path, speak
 
 
 @pytest.mark.parametrize("speaks", ERAS)
+async def test_what_changes_while_it_is_subscribed_to_is_told_behind_the_acknowledgement(
+    tmp_path: Path, speaks: Speaks
+) -> None:
+    """T18"""
+    async with shelf(tmp_path, speaks) as (at, _, peer):
+
+        def listen(asked: Heard) -> None:
+            at.listen(asked)
+            at.say(asked, UPDATED, uri="x://a")
+
+        def subscribe(asked: Heard) -> None:
+            at.tell(UPDATED, uri="x://a")
+            asked.answer({})
+
+        at.upstream.on["subscriptions/listen"], at.upstream.on["resources/subscribe"] = listen, subscribe
+        await at.upstream.when(lambda: speaks == "stateless" or bool(at.upstream.ears))
+        async with listening(peer, asking("x://a")) as (stream, _):
+            assert (await heard(stream))["params"]["uri"] == "x://a"
+
+
+@pytest.mark.parametrize("speaks", ERAS)
 async def test_after_a_lost_stream_everything_that_is_watched_counts_as_changed(tmp_path: Path, speaks: Speaks) -> None:
     async with shelf(tmp_path, speaks) as (at, _, peer), listening(peer, asking("x://a")) as (stream, _):
         await at.watches("x://a")

@@ -55,12 +55,14 @@ _BOUNDS = Bounds()
 class Ear:
     """One that is told: a session of the handshake era, or a stream of the newer one."""
 
-    __slots__ = ("is_open", "owner", "tell", "uris")
+    __slots__ = ("is_open", "missed", "owner", "tell", "uris")
 
     def __init__(self, owner: Owner, tell: Callable[[str], None]) -> None:
         self.owner, self.tell = owner, tell
         self.uris: dict[str, Call | None] = {}
         """What it subscribed to, and the call by which that was granted: until then it hears nothing of it."""
+        self.missed: frozenset[str] = frozenset()
+        """What changed between that a subscription was asked for and that it was granted."""
         self.is_open = True
 
 
@@ -109,6 +111,9 @@ class Subscriptions:
                 self._remove(uri, ear)
         if granted and uri in ear.uris:
             ear.uris[uri] = call
+            if uri in ear.missed:
+                ear.missed -= {uri}
+                ear.tell(uri)
         return outcome
 
     async def ask(self, call: Call) -> Outcome:
@@ -202,12 +207,16 @@ class Subscriptions:
         for ear in tuple(self._ears.get(uri, ())):
             if ear.uris.get(uri):
                 ear.tell(uri)
+            else:
+                ear.missed |= {uri}
 
     def _tell(self, uri: str) -> None:
         told: set[Ear] = set()
         for subscribed in above(uri):
             for ear in tuple(self._ears.get(subscribed, ())):
-                if ear.uris.get(subscribed) and ear not in told:
+                if not ear.uris.get(subscribed):
+                    ear.missed |= {subscribed}
+                elif ear not in told:
                     told.add(ear)
                     ear.tell(uri)
 
@@ -232,6 +241,7 @@ class Subscriptions:
         if uri not in ear.uris:
             return
         del ear.uris[uri]
+        ear.missed -= {uri}
         self._held[ear.owner] -= 1
         if not self._held[ear.owner]:
             del self._held[ear.owner]
