@@ -60,15 +60,23 @@ _FOUR = ("http-legacy-1-stdio", "http-auto-1-stdio", "http-legacy-2-stdio", "htt
 _ERAS = ("handshake-handshake", "newest-handshake", "handshake-newest", "newest-newest")
 _SUBSCRIBED = "frontdoor/test_subscriptions.py::"
 _HERE, _SCRIPTED = "bridging/test_cells.py::", "bridging/test_scripted_cells.py::"
+_STREAMS, _SPRUNG = "bridging/test_stream_cells.py::", "bridging/test_traps.py::"
+_LINES = ("upstream-2025-True", "upstream-2025-False", "upstream-2026-True", "upstream-2026-False")
+
+_OLDER_TASKS = (
+    "counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway[stdio]"
+)
+_TASKS = "counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"
 
 ROWS = (
+    _four("discovery and handshake", _HERE + "test_a_client_is_told_what_there_is_in_the_way_of_its_era", _ERAS),
     _by_back(
-        "discovery and handshake",
+        "every revision of the handshake, and the newest",
         "frontdoor/test_sessions.py::test_a_server_of_every_revision_serves_clients_of_every_revision",
         "2025-11-25",
         "modern",
     ),
-    _four("lists", _HERE + "test_every_list_has_what_the_server_has", _ERAS),
+    _four("lists of tools, prompts, resources and templates", _HERE + "test_every_list_has_what_the_server_has", _ERAS),
     _four("pages of the lists", _SCRIPTED + "test_pages_are_read_to_the_last_behind_and_cut_anew_in_front", _ERAS),
     _by_back(
         "`list_changed`",
@@ -76,10 +84,27 @@ ROWS = (
         "handshake",
         "stateless",
     ),
-    _four("tools/call", _HERE + "test_a_tool_is_called_and_its_structured_result_comes_back", _ERAS),
-    _four("structured output", _HERE + "test_a_tool_is_called_and_its_structured_result_comes_back", _ERAS),
+    _four("tools/call", _HERE + "test_a_tool_is_called_and_answers", _ERAS),
+    _four("structured output", _HERE + "test_a_structured_result_comes_back_under_the_schema_that_was_listed", _ERAS),
+    _said(
+        "structured output that is no object",
+        _SCRIPTED + "test_a_structured_result_that_is_no_object_is_text_to_clients_that_know_objects_only",
+        ("told as text, the schema is left out", WORKS, "told as text, the schema is left out", WORKS),
+    ),
+    _four("prompts/get", _HERE + "test_a_prompt_is_filled_in", _ERAS),
+    _four("resources/read", _HERE + "test_a_resource_is_read_by_its_uri_and_by_that_of_a_template", _ERAS),
+    _four("completions", _HERE + "test_a_completion_comes_from_the_server", _ERAS),
     _by_back(
-        "progress", _EVENTS + "test_progress_and_answers_pass_on_lines_of_both_eras", "upstream-2025", "upstream-2026"
+        "progress, over HTTP",
+        _EVENTS + "test_progress_comes_in_order_under_the_callers_token_and_before_the_answer",
+        "upstream-2025",
+        "upstream-2026",
+    ),
+    _by_back(
+        "progress, on a line",
+        _EVENTS + "test_progress_and_answers_pass_on_lines_of_both_eras",
+        "upstream-2025",
+        "upstream-2026",
     ),
     _by_back(
         "log messages of a call",
@@ -87,8 +112,19 @@ ROWS = (
         "upstream-2025",
         "upstream-2026",
     ),
-    _four("cancelling", _SCRIPTED + "test_a_call_is_cancelled_by_each_side_in_its_own_way", _ERAS),
-    _four("errors of the protocol", _HERE + "test_an_unknown_tool_is_an_error_of_the_protocol", _ERAS),
+    _four("cancelling, over HTTP", _STREAMS + "test_a_call_is_cancelled_by_each_side_in_its_own_way", _ERAS),
+    _four("cancelling, on a line", _EVENTS + "test_the_notification_cancels_on_a_line", _LINES),
+    _four("an unknown tool", _HERE + "test_an_unknown_tool_is_an_error_of_the_protocol", _ERAS),
+    _said(
+        "an unknown resource",
+        _HERE + "test_an_unknown_resource_is_an_error_by_the_code_of_the_clients_era",
+        ("error -32002", "error -32602", "error -32002", "error -32602"),
+    ),
+    _four(
+        "errors of the server",
+        _SCRIPTED + "test_an_error_of_the_server_is_told_as_it_said_it_unless_it_is_of_its_own_hop",
+        _ERAS,
+    ),
     _four("sampling", _ANSWERS, _FOUR),
     _four("elicitation, form", _ANSWERS, _FOUR),
     _four("elicitation, url", _ANSWERS, _FOUR),
@@ -101,20 +137,7 @@ ROWS = (
         "handshake",
         "stateless",
     ),
-    _four("completions", _HERE + "test_a_completion_comes_from_the_server", _ERAS),
-    Row(
-        "tasks",
-        (
-            _works(
-                "counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway[stdio]"
-            ),
-            _works(
-                "counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway[stdio]"
-            ),
-            _works("counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"),
-            _works("counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway"),
-        ),
-    ),
+    Row("tasks", (_works(_OLDER_TASKS), _works(_OLDER_TASKS), _works(_TASKS), _works(_TASKS))),
     _said(
         "caching hints",
         _HERE + "test_hints_for_caches_are_said_to_the_newest_alone",
@@ -131,7 +154,7 @@ ROWS = (
         ),
     ),
     _said(
-        "`x-mcp-header` that breaks the rules",
+        "`x-mcp-header` that breaks the rules, servers over HTTP",
         _SCRIPTED + "test_arguments_that_are_marked_wrongly_take_away_a_tool_of_the_newest_era_only",
         ("the mark is taken off", "the mark is taken off", "the tool is left out", "the tool is left out"),
     ),
@@ -142,7 +165,7 @@ ROWS = (
     ),
     _said(
         "a stream lost in mid-call, in front of the gateway",
-        _SCRIPTED + "test_a_stream_that_is_lost_in_mid_call_is_taken_up_again_or_was_the_call",
+        _STREAMS + "test_a_stream_that_is_lost_in_mid_call_is_taken_up_again_or_was_the_call",
         (
             "taken up again, with `Last-Event-ID`",
             "cancels the call; GET is refused with 405",
@@ -182,22 +205,22 @@ TRAPS = (
     Trap(10, "capabilities that differ in the retry", (_QUESTIONS + "test_who_comes_back_without_the_capability_is_told_so_and_the_call_is_ended",)),
     Trap(11, "the server goes on while the client is away", (_INTERACTIVE + "test_what_the_server_says_while_the_caller_is_away_is_told_when_it_comes_back",)),
     Trap(12, "an approval and a question in one round", (), "there are no approvals yet"),
-    Trap(13, "`initialize` with the envelope of the newest", ("sdk/test_line_door.py::test_a_method_that_is_not_of_the_newer_era_does_not_exist_in_its_envelope[initialize]",), "on a line; over HTTP by `server-stateless` of the [official suite](conformance.md)"),
-    Trap(14, "`initialize` after `server/discover` on a line", ("sdk/test_line_door.py::test_a_client_that_has_asked_in_the_newer_era_may_still_shake_hands",)),
-    Trap(15, "a client that takes no stream", ("sdk/test_asking_http.py::test_a_client_that_takes_no_stream_is_told_why_it_cannot_be_asked",), "in the SDK only"),
-    Trap(16, "a disconnect in the middle of a question", ("sdk/test_asking_http.py::test_a_question_outlives_the_connection_it_came_on",), "in the SDK only"),
+    Trap(13, "`initialize` with the envelope of the newest", (_SPRUNG + "test_a_greeting_in_the_envelope_of_the_newest_era_does_not_exist",)),
+    Trap(14, "`initialize` after `server/discover` on a line", (_SPRUNG + "test_who_has_discovered_on_a_line_may_still_greet",)),
+    Trap(15, "a client that takes no stream", (_SPRUNG + "test_a_client_that_takes_no_stream_is_told_that_it_cannot_be_asked",)),
+    Trap(16, "a disconnect in the middle of a question", (_SPRUNG + "test_a_question_outlives_the_connection_it_came_on",)),
     Trap(17, "a definition that changed since it was listed", ("gateway/test_upstream.py::test_a_definition_that_changed_since_it_was_listed_is_not_called",)),
-    Trap(18, "the first event before the acknowledgement", ("sdk/test_subscriptions.py::test_what_is_honoured_is_acknowledged_first_and_all_that_follows_bears_the_id",), "in the SDK only"),
+    Trap(18, "the first event before the acknowledgement", (_SUBSCRIBED + "test_what_changes_while_it_is_subscribed_to_is_told_behind_the_acknowledgement",)),
     Trap(19, "a change of what is hidden", (_SUBSCRIBED + "test_a_change_that_nobody_sees_is_told_to_nobody",)),
-    Trap(20, "an event of several lines", ("wire/test_sse.py::test_a_field_of_more_than_one_line_is_not_written",)),
+    Trap(20, "an event of several lines", tuple(f"{_STREAMS}test_an_event_of_several_lines_is_told_on_one[{cell}]" for cell in _ERAS)),
     Trap(21, "a 400 with -32000 for the first question", ("sdk/test_connect.py::test_any_other_answer_to_the_probe_is_an_older_server",)),
     Trap(22, "a 400 for an unknown session", ("sdk/test_http_stream.py::test_a_server_that_started_anew_and_says_so_in_its_own_way_has_forgotten_its_session",)),
     Trap(23, "a server of another era since its update", ("gateway/test_upstream.py::test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once",)),
     Trap(24, "an unknown tool", tuple(f"{_HERE}test_an_unknown_tool_is_an_error_of_the_protocol[{cell}]" for cell in _ERAS)),
     Trap(25, "names beyond 64 characters", ("frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",)),
-    Trap(26, "`ttlMs` trusted for what is allowed", (), "nothing reads it where it is decided; no test says so"),
-    Trap(27, "a child that ignores the end of its input", (_DIES,)),
-    Trap(28, "one id for a question and for a call", (_QUESTIONS + "test_each_kind_of_question_is_a_round_with_a_new_state",)),
+    Trap(26, "`ttlMs` trusted for what is allowed", (_SPRUNG + "test_how_long_a_server_lets_its_list_be_kept_decides_nothing",)),
+    Trap(27, "a child that ignores the end of its input", (_SPRUNG + "test_a_server_that_ignores_the_end_of_its_input_and_sigterm_ends_with_the_gateway", _DIES)),
+    Trap(28, "one id for a question and for a call", (_QUESTIONS + "test_each_kind_of_question_is_a_round_with_a_new_state", _SPRUNG + "test_the_id_of_a_question_is_no_id_of_the_callers")),
     Trap(29, "a server that never stops asking", (_INTERACTIVE + "test_a_server_that_never_stops_asking_is_given_up",)),
     Trap(30, "a form that asks for a secret", (_QUESTIONS + "test_a_form_that_asks_for_a_secret_is_shown_to_nobody",)),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """What the other tests show in some cells only, in all four: a client of each era, and a real server of each."""
 
+import json
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from counterparts.commands import library_server
-from gateway_clients import HttpClient, http, until_ready
+from gateway_clients import HttpClient, http, text_of, until_ready
 from gateway_world import Gateway, gateway
 
 pytestmark = [pytest.mark.counterpart, pytest.mark.asyncio(loop_scope="module")]
@@ -56,16 +57,53 @@ def newest(request: pytest.FixtureRequest) -> bool:
     return request.node.callspec.params["cell"].startswith("newest")
 
 
+async def test_a_client_is_told_what_there_is_in_the_way_of_its_era(cell: HttpClient, newest: bool) -> None:
+    if newest:
+        found = (await cell.ask("server/discover"))["result"]
+        assert found["supportedVersions"] == ["2026-07-28"]
+    else:
+        found = await cell.greet("2025-11-25")
+        assert found["protocolVersion"] == "2025-11-25"
+    assert {"tools", "prompts", "resources", "completions"} <= set(found["capabilities"])
+
+
 async def test_every_list_has_what_the_server_has(cell: HttpClient) -> None:
-    tools = (await cell.ask("tools/list"))["result"]["tools"]
-    prompts = (await cell.ask("prompts/list"))["result"]["prompts"]
-    assert "s_shelve" in {tool["name"] for tool in tools}
-    assert [prompt["name"] for prompt in prompts] == ["s_review"]
+    for method, kind, key, expected in (
+        ("tools/list", "tools", "name", "s_shelve"),
+        ("prompts/list", "prompts", "name", "s_review"),
+        ("resources/list", "resources", "uri", "library://catalog"),
+        ("resources/templates/list", "resourceTemplates", "uriTemplate", "book://{book}/text"),
+    ):
+        assert expected in [item[key] for item in (await cell.ask(method))["result"][kind]]
 
 
-async def test_a_tool_is_called_and_its_structured_result_comes_back(cell: HttpClient) -> None:
+async def test_a_tool_is_called_and_answers(cell: HttpClient) -> None:
+    answer = await cell.call("s_shelve", book="emma")
+    assert json.loads(text_of(answer)) == {"book": "emma", "shelf": "A"}
+
+
+async def test_a_structured_result_comes_back_under_the_schema_that_was_listed(cell: HttpClient) -> None:
+    tools = {one["name"]: one for one in (await cell.ask("tools/list"))["result"]["tools"]}
+    assert tools["s_shelve"]["outputSchema"]["type"] == "object"
     result = (await cell.call("s_shelve", book="emma"))["result"]
     assert result["structuredContent"] == {"book": "emma", "shelf": "A"}
+
+
+async def test_a_prompt_is_filled_in(cell: HttpClient) -> None:
+    result = (await cell.ask("prompts/get", {"name": "s_review", "arguments": {"book": "emma"}}))["result"]
+    assert "emma" in result["messages"][0]["content"]["text"]
+
+
+async def test_a_resource_is_read_by_its_uri_and_by_that_of_a_template(cell: HttpClient) -> None:
+    for uri, expected in (("library://catalog", "emma"), ("book://emma/text", "the text of emma")):
+        (content,) = (await cell.ask("resources/read", {"uri": uri}))["result"]["contents"]
+        assert content["uri"] == uri
+        assert expected in content["text"]
+
+
+async def test_an_unknown_resource_is_an_error_by_the_code_of_the_clients_era(cell: HttpClient, newest: bool) -> None:
+    error = (await cell.ask("resources/read", {"uri": "nothing://here"}))["error"]
+    assert error["code"] == (-32602 if newest else -32002)
 
 
 async def test_an_unknown_tool_is_an_error_of_the_protocol(cell: HttpClient) -> None:

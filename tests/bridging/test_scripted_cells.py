@@ -1,62 +1,20 @@
-"""The cells that need a server which does as it is told: pages, sessions, headers, cancelled calls, lost streams, batches.
-
-Clients of both eras over HTTP, and a scripted server of either behind the gateway.
-"""
+"""The cells that need a server which does as it is told: pages, errors and odd results, sessions, headers, batches."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import Any, NamedTuple
 
-import pytest
-import pytest_asyncio
-from gateway_clients import (
-    MODERN,
-    OLDER,
-    HttpClient,
-    Message,
-    Wire,
-    enveloped,
-    head,
-    http,
-    post,
-    request,
-    text_of,
-    until_ready,
-    wire,
-)
+from gateway_clients import Answer, enveloped, head, http, post, request, text_of
 from gateway_clients import tool as called
-from gateway_world import Gateway, gateway
-from http_upstream import Heard, HttpUpstream, http_upstream
-from peers import Speaks, tool
-from raw_http import Said, events
+from http_upstream import Heard
+from peers import tool
 
-ERAS: dict[str, Speaks] = {"handshake": "handshake", "newest": "stateless"}
+from .scripted import Cell, four, typed
+
 REGION = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
 BROKEN = {"type": "object", "properties": {"region": {"type": "array", "x-mcp-header": "Region"}}}
-LISTEN = {"accept": "text/event-stream"}
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
 
 
-class Cell(NamedTuple):
-    client: HttpClient
-    running: Gateway
-    upstream: HttpUpstream
-    front: str
-    back: str
-
-    @property
-    def newest(self) -> bool:
-        """Whether the client is of the newest era."""
-        return self.front == "newest"
-
-    async def until(self, method: str, count: int = 1) -> Heard:
-        return await self.upstream.until(method, count)
-
-
-def typed(heard: Heard, result: Message) -> Message:
-    """A result as the era of the server wants it."""
-    hints = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
-    return result if heard.server.speaks == "handshake" else {**result, **hints}
+# --- lists ---
 
 
 PAGES: dict[str | None, tuple[int, int, str | None]] = {
@@ -69,48 +27,11 @@ PAGES: dict[str | None, tuple[int, int, str | None]] = {
 
 def paged(heard: Heard) -> None:
     first, end, following = PAGES[heard.params.get("cursor")]
-    page: Message = {"tools": [tool(f"t{number}") for number in range(first, end)]}
-    heard.answer(typed(heard, page if following is None else {**page, "nextCursor": following}))
+    page = typed(heard, {"tools": [tool(f"t{number}") for number in range(first, end)]})
+    heard.answer(page if following is None else {**page, "nextCursor": following})
 
 
-def marked(heard: Heard) -> None:
-    heard.answer(typed(heard, {"tools": [tool("sell", inputSchema=REGION), tool("broken", inputSchema=BROKEN)]}))
-
-
-def held(heard: Heard) -> None:
-    """A call that is answered when the test wants it."""
-    heard.listen()
-
-
-HOOKS: dict[str, dict[str, Callable[[Heard], None]]] = {
-    "test_pages": {"tools__list": paged},
-    "test_arguments": {"tools__list": marked},
-    "test_a_call": {"tools__call": held},
-    "test_a_stream": {"tools__call": held},
-}
-"""What the server does, by how the name of a test begins."""
-
-
-@pytest_asyncio.fixture(params=[f"{front}-{back}" for back in ERAS for front in ERAS])
-async def cell(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cell]:
-    front, back = request.param.split("-")
-    name = request.node.originalname
-    on = next((hooks for beginning, hooks in HOOKS.items() if name.startswith(beginning)), {})
-    async with (
-        http_upstream(ERAS[back], **on) as upstream,
-        gateway(tmp_path, {"u": upstream.config}) as running,
-        http(running) as client,
-    ):
-        await until_ready(running)
-        assert f"upstream u is up ({OLDER if back == 'handshake' else MODERN})" in "\n".join(running.log)
-        if front == "handshake":
-            await client.greet("2025-03-26" if "batch" in name else OLDER)
-        yield Cell(client, running, upstream, front, back)
-
-
-# --- pages ---
-
-
+@four(tools__list=paged)
 async def test_pages_are_read_to_the_last_behind_and_cut_anew_in_front(cell: Cell) -> None:
     asked = [heard.params.get("cursor") for heard in cell.upstream.heard if heard.method == "tools/list"]
     assert asked == [None, "", "more"]
@@ -125,9 +46,41 @@ async def test_pages_are_read_to_the_last_behind_and_cut_anew_in_front(cell: Cel
     assert "result" in await cell.client.call(second["tools"][-1]["name"])
 
 
+# --- errors and results ---
+
+
+@four()
+async def test_an_error_of_the_server_is_told_as_it_said_it_unless_it_is_of_its_own_hop(cell: Cell) -> None:
+    for said, told in ((-31999, -31999), (-32603, -32603), (-32020, -32603)):
+        cell.upstream.on["tools/call"] = lambda heard, said=said: heard.error(said, "out of tea")
+        error = (await cell.client.call("u_echo"))["error"]
+        assert (error["code"], "out of tea" in error["message"]) == (told, True), said
+    cell.upstream.on["tools/call"] = lambda heard: heard.error(-32021, "cannot ask")
+    assert (await cell.client.call("u_echo"))["error"]["code"] == (-32021 if cell.newest else -32603)
+
+
+def counting(heard: Heard) -> None:
+    heard.answer(typed(heard, {"tools": [tool("count", outputSchema=NUMBERS)]}))
+
+
+@four(
+    tools__list=counting,
+    tools__call=lambda heard: heard.answer(typed(heard, {"content": [], "structuredContent": [1, 2]})),
+)
+async def test_a_structured_result_that_is_no_object_is_text_to_clients_that_know_objects_only(cell: Cell) -> None:
+    (listed,) = (await cell.client.ask("tools/list"))["result"]["tools"]
+    result = (await cell.client.call("u_count"))["result"]
+    if cell.newest:
+        assert (listed["outputSchema"], result["structuredContent"]) == (NUMBERS, [1, 2])
+    else:
+        assert "outputSchema" not in listed
+        assert result == {"content": [{"type": "text", "text": "[1,2]"}]}
+
+
 # --- sessions ---
 
 
+@four()
 async def test_sessions_are_of_the_handshake_on_each_side_and_never_one_and_the_same(cell: Cell) -> None:
     assert text_of(await cell.client.call("u_echo", a=1)) == '{"a": 1}'
     behind = (await cell.until("tools/call")).session
@@ -147,7 +100,7 @@ async def test_sessions_are_of_the_handshake_on_each_side_and_never_one_and_the_
     assert "DELETE" not in cell.upstream.methods()
 
 
-async def listed(cell: Cell) -> Any:
+async def listed(cell: Cell) -> Answer:
     message = request("tools/list", enveloped())
     return await post(cell.running, message, head(cell.running.token, message))
 
@@ -155,6 +108,11 @@ async def listed(cell: Cell) -> Any:
 # --- arguments mirrored into headers ---
 
 
+def marked(heard: Heard) -> None:
+    heard.answer(typed(heard, {"tools": [tool("sell", inputSchema=REGION), tool("broken", inputSchema=BROKEN)]}))
+
+
+@four(tools__list=marked)
 async def test_arguments_are_mirrored_into_headers_by_whoever_is_of_the_newest_era(cell: Cell) -> None:
     message = request("tools/call", called("u_sell", {"region": "日本"}), 9)
     mirror = {"mcp-param-region": "=?base64?5pel5pys?="}
@@ -172,6 +130,7 @@ async def test_arguments_are_mirrored_into_headers_by_whoever_is_of_the_newest_e
     assert sent == (b"=?base64?5pel5pys?=" if cell.back == "newest" else None)
 
 
+@four(tools__list=marked)
 async def test_arguments_that_are_marked_wrongly_take_away_a_tool_of_the_newest_era_only(cell: Cell) -> None:
     tools = {one["name"]: one for one in (await cell.client.ask("tools/list"))["result"]["tools"]}
     if cell.back == "newest":
@@ -183,109 +142,20 @@ async def test_arguments_that_are_marked_wrongly_take_away_a_tool_of_the_newest_
     assert "result" in await cell.client.call("u_broken", region=["eu"])
 
 
-# --- a call that is cancelled ---
-
-
-async def test_a_call_is_cancelled_by_each_side_in_its_own_way(cell: Cell) -> None:
-    async with wire(cell.running) as line:
-        id = await begun(cell, line)
-        heard = await cell.until("tools/call")
-        if not cell.newest:
-            note = await cell.client.note("notifications/cancelled", {"requestId": id})
-            assert note.status == 202
-    # In the newest era the closed connection says it, on either side.
-    if cell.back == "newest":
-        await cell.upstream.when(lambda: not heard.open)
-        assert "notifications/cancelled" not in cell.upstream.methods()
-    else:
-        cancelled = await cell.until("notifications/cancelled")
-        assert cancelled.params["requestId"] == heard.id
-
-
-async def begun(cell: Cell, line: Wire) -> int:
-    """A call on a connection of its own, that wants to hear of progress; its id."""
-    message = request("tools/call", {**called("u_echo"), "_meta": {"progressToken": "p"}}, 7)
-    if cell.newest:
-        message["params"] = enveloped(called("u_echo"), progressToken="p")
-    await line.send("POST", cell.client.headers(message), json.dumps(message).encode())
-    return 7
-
-
-# --- a stream that is lost ---
-
-
-def step(heard: Heard, number: int) -> None:
-    token = heard.params["_meta"]["progressToken"]
-    heard.tell("notifications/progress", {"progressToken": token, "progress": number})
-
-
-def finish(heard: Heard) -> None:
-    result = typed(heard, {"content": [{"type": "text", "text": "done"}]})
-    heard.say(b"data: " + json.dumps({"jsonrpc": "2.0", "id": heard.id, "result": result}).encode() + b"\n\n")
-    heard.end()
-
-
-async def test_a_stream_that_is_lost_in_mid_call_is_taken_up_again_or_was_the_call(cell: Cell) -> None:
-    async with wire(cell.running) as line:
-        await begun(cell, line)
-        heard = await cell.until("tools/call")
-        step(heard, 1)
-        assert (await line.status())[0] == 200
-        stream = events(line)
-        seen = [await anext(stream)]
-        while seen[-1].message is None:
-            seen.append(await anext(stream))
-    assert progress(seen) == [1]
-    after = LISTEN | {"last-event-id": seen[-1].id or "1"}
-    if cell.newest:
-        await gone_for_good(cell, heard, seen, after)
-        return
-    step(heard, 2)
-    async with wire(cell.running) as line:
-        await line.send("GET", cell.client.headers() | after)
-        assert (await line.status())[0] == 200
-        stream = events(line)
-        seen = [await anext(stream)]
-        step(heard, 3)
-        finish(heard)
-        seen += [said async for said in stream]
-    assert progress(seen[:-1]) == [2, 3]
-    assert seen[-1].message is not None
-    assert (seen[-1].message["id"], text_of(seen[-1].message)) == (7, "done")
-    assert cell.upstream.methods().count("tools/call") == 1
-
-
-async def gone_for_good(cell: Cell, heard: Heard, seen: list[Said], after: dict[str, str]) -> None:
-    """The events had no ids, nothing is taken up again, and the server knows that nobody waits."""
-    assert {said.id for said in seen} == {""}
-    async with wire(cell.running) as line:
-        await line.send("GET", head(cell.running.token) | {"mcp-protocol-version": MODERN} | after)
-        assert (await line.answer()).status == 405
-    if cell.back == "newest":
-        await cell.upstream.when(lambda: not heard.open)
-    else:
-        assert (await cell.until("notifications/cancelled")).params["requestId"] == heard.id
-
-
-def progress(seen: list[Said]) -> list[float]:
-    return [said.message["params"]["progress"] for said in seen if said.message is not None]
-
-
 # --- batches ---
 
 
+@four(revision="2025-03-26")
 async def test_a_batch_is_taken_of_a_session_of_its_revision_and_none_is_sent(cell: Cell) -> None:
     calls = [request("tools/call", called("u_echo", {"n": n}), n) for n in (1, 2)]
     if cell.newest:
         calls = [{**one, "params": enveloped(one["params"])} for one in calls]
-    data = json.dumps(calls).encode()
-    answer = await post(cell.running, data, cell.client.headers(calls[0]))
+    answer = await post(cell.running, json.dumps(calls).encode(), cell.client.headers(calls[0]))
     if cell.newest:
         assert (answer.status, answer.code) == (400, -32600)
         assert "a batch is not accepted" in answer.message["error"]["message"]
         assert "tools/call" not in cell.upstream.methods()
         return
     assert {one["id"]: json.loads(text_of(one)) for one in json.loads(answer.body)} == {1: {"n": 1}, 2: {"n": 2}}
-    assert sorted(heard.params["arguments"]["n"] for heard in cell.upstream.heard if heard.method == "tools/call") == [
-        *(1, 2)
-    ]
+    sent = [heard.params["arguments"]["n"] for heard in cell.upstream.heard if heard.method == "tools/call"]
+    assert sorted(sent) == [1, 2]

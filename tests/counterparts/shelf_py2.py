@@ -1,4 +1,4 @@
-"""A server on the official Python SDK, second major version, over stdio: the tool, prompt and completion of `library_py1`."""
+"""A server on the official Python SDK, second major version, over stdio: a part of what `library_py1` has, of each kind."""
 
 from mcp.server.mcpserver import MCPServer
 from mcp_types import Completion
@@ -10,6 +10,18 @@ server = MCPServer("shelf")
 def shelve(book: str) -> dict[str, str]:
     """Put a book on its shelf."""
     return {"book": book, "shelf": "A"}
+
+
+@server.resource("library://catalog", name="catalog", mime_type="text/plain")
+def catalog() -> str:
+    """All books."""
+    return "emma"
+
+
+@server.resource("book://{book}/text", name="text", mime_type="text/plain")
+def text(book: str) -> str:
+    """The text of a book."""
+    return f"the text of {book}"
 
 
 @server.prompt()

@@ -143,6 +143,8 @@ async def test_the_official_client_answers_what_official_servers_ask(
     over = "stdio" if transport == "stdio" else "http"
     async with behind(tmp_path, asking_server(major, transport), over) as running, AsyncExitStack() as stack:
         client = await official(stack, running, front, mode)
+        assert client.protocol_version == ("2026-07-28" if mode == "auto" else "2025-11-25")
+        assert f"upstream asked is up ({'2025-11-25' if major == 1 else '2026-07-28'})" in "\n".join(running.log)
         for tool, expected in (
             ("ask_form", '"anna"'),
             ("ask_model", '"hm"'),

@@ -95,6 +95,7 @@ async def test_the_official_clients_look_after_tasks_through_the_gateway(tmp_pat
     work = {"command": [sys.executable, str(FIXTURE)], "reads": {"tools": ["*"]}}
     async with gateway(tmp_path, {"work": work}) as running:
         await until_ready(running)
+        assert f"upstream work is up ({MODERN})" in "\n".join(running.log)
         url, calls = f"http://127.0.0.1:{running.port}/mcp", named("work_", [*CALLS, *ASKING])
         modern, older = await asyncio.gather(
             by("tasks_ts2.mjs", url, calls, mode=MODERN, **through(running)),
@@ -121,6 +122,7 @@ async def test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway
             upstream = {"command": everything_server()}
         running = await stack.enter_async_context(gateway(tmp_path, {"all": upstream | {"reads": {"tools": ["*"]}}}))
         await until_ready(running)
+        assert "upstream all is up (2025-11-25)" in "\n".join(running.log)
         url, tool = f"http://127.0.0.1:{running.port}/mcp", f"all_{RESEARCH}"
         research = {"tool": tool, "arguments": {"topic": "tea"}}
         client = await stack.enter_async_context(http(running))

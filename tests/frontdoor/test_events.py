@@ -188,9 +188,10 @@ async def test_a_session_cannot_cancel_the_call_of_another(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("greets", [False, True])
-async def test_the_notification_cancels_on_a_line(tmp_path: Path, greets: bool) -> None:
+@UPSTREAMS
+async def test_the_notification_cancels_on_a_line(tmp_path: Path, mode: tuple[str, ...], greets: bool) -> None:
     seen = tmp_path / "seen"
-    async with gateway(tmp_path / "home", {"w": witness(seen)}) as running, stdio(running.world) as line:
+    async with gateway(tmp_path / "home", {"w": witness(seen, *mode)}) as running, stdio(running.world) as line:
         if greets:
             await line.greet()
         id = await open_wait(line, seen)
