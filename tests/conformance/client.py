@@ -9,8 +9,21 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, build_opener
 
-from douane.sdk import Client, Reaching
+from douane.auth.credentials import LoginFailed
+from douane.sdk import (
+    CannotConnect,
+    Client,
+    ClientCredentials,
+    EnterpriseIdentity,
+    OAuth,
+    Reaching,
+    ServerError,
+    WorkloadIdentity,
+)
+from douane.sdk.target import Auth
 
 from .between import before
 from .tally import COMPLETED
@@ -78,6 +91,26 @@ async def echo_schema(client: Client) -> None:
     await client.call("json_schema_echo", {"schema": schemas["json_schema_2020_12_tool"]})
 
 
+async def use(client: Client) -> None:
+    await client.tools()
+    await client.call("test-tool")
+
+
+async def list_twice(client: Client) -> None:
+    """The second time its authorization server is another one."""
+    await client.tools()
+    await client.tools()
+
+
+async def is_refused(client: Client) -> None:
+    """It cannot even be asked."""
+    try:
+        await client.tools()
+    except ServerError:
+        return
+    sys.exit("it was let in where it must not have gone on")
+
+
 DOES: Mapping[str, Does] = {
     "initialize": greet,
     "tools_call": add_numbers,
@@ -90,7 +123,16 @@ DOES: Mapping[str, Does] = {
     "http-invalid-tool-headers": call_all,
     "json-schema-ref-no-deref": greet,
     "json-schema-2020-12-preservation": echo_schema,
+    "auth/authorization-server-migration": list_twice,
 }
+_REFUSED = frozenset(
+    f"auth/{name}"
+    for name in (
+        *("resource-mismatch", "metadata-issuer-mismatch", "scope-retry-limit"),
+        *("iss-supported-missing", "iss-wrong-issuer", "iss-unexpected", "iss-normalized"),
+    )
+)
+"""The client has done well when it has not gone on."""
 
 
 async def accept(message: str, form: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,9 +145,66 @@ async def say(request: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"role": "assistant", "model": "none", "content": {"type": "text", "text": "Hello."}}
 
 
+class _NoRedirect(HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+async def visit(url: str) -> str:
+    """A user who agrees to everything: where he is sent back to."""
+
+    def go() -> str:
+        try:
+            build_opener(_NoRedirect()).open(url, timeout=10)
+        except HTTPError as answer:
+            return answer.headers["location"]
+        raise LoginFailed("the page sent nobody back")
+
+    return await asyncio.to_thread(go)
+
+
+def auth(scenario: str) -> Auth | None:
+    """How to log in, with what the scenario hands over."""
+    told: Mapping[str, str] = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
+    match scenario.removeprefix("auth/"):
+        case name if name == scenario:
+            return None
+        case "client-credentials-jwt":
+            return ClientCredentials(client_id=told["client_id"], private_key=told["private_key_pem"])
+        case "client-credentials-basic":
+            return ClientCredentials(client_id=told["client_id"], client_secret=told["client_secret"])
+        case "wif-jwt-bearer":
+            return WorkloadIdentity(client_id=told["client_id"], token=told["valid_jwt"])
+        case "enterprise-managed-authorization":
+            return EnterpriseIdentity(
+                client_id=told["client_id"],
+                client_secret=told["client_secret"],
+                provider=told["idp_issuer"],
+                provider_client_id=told["idp_client_id"],
+                id_token=told["idp_id_token"],
+            )
+        case _:
+            return OAuth(
+                client_id=told.get("client_id"),
+                client_secret=told.get("client_secret"),
+                client_metadata_url="https://conformance-test.local/client-metadata.json",
+                redirect_uri="http://localhost:3000/callback",
+                visit=visit,
+            )
+
+
 async def act(url: str, how: Reaching | None = None) -> None:
-    async with Client(url, deadline_s=20.0, how=how, elicit=accept, sample=say, roots=["/"]) as client:
-        await DOES[os.environ["MCP_CONFORMANCE_SCENARIO"]](client)
+    scenario = os.environ["MCP_CONFORMANCE_SCENARIO"]
+    does = DOES.get(scenario, use)
+    try:
+        async with Client(
+            url, deadline_s=20.0, how=how, auth=auth(scenario), elicit=accept, sample=say, roots=["/"]
+        ) as client:
+            await (is_refused if scenario in _REFUSED else does)(client)
+    except CannotConnect as exc:
+        if scenario not in _REFUSED:
+            raise
+        print(f"refused: {exc}")
 
 
 async def main(*words: str) -> None:

@@ -20,6 +20,10 @@ class Challenge(msgspec.Struct, frozen=True):
     www_authenticate: Sequence[str] = ()
     """Each header of that name, as it came."""
     dpop_nonce: str | None = None
+    sent: Sequence[Header] = ()
+    """What the refused request carried of ours."""
+    before: int = 0
+    """How often the same request was refused before."""
 
 
 class LoginFailed(Exception):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .functions import DefinitionError
     from .hints import Header
     from .host import Host
+    from .login_store import LoginFiles
+    from .oauth import ClientCredentials, EnterpriseIdentity, OAuth, WorkloadIdentity
     from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
@@ -32,18 +34,22 @@ __all__ = [
     "CannotConnect",
     "Change",
     "Client",
+    "ClientCredentials",
     "Context",
     "DefinitionError",
     "Elicit",
     "ElicitUrl",
     "Elicited",
     "Embedded",
+    "EnterpriseIdentity",
     "Header",
     "Host",
     "Image",
     "Link",
     "ListRoots",
+    "LoginFiles",
     "Message",
+    "OAuth",
     "ProtocolError",
     "Reaching",
     "Result",
@@ -57,6 +63,7 @@ __all__ = [
     "Text",
     "ToolError",
     "ToolTask",
+    "WorkloadIdentity",
     "choices",
 ]
 
@@ -70,6 +77,8 @@ _HOMES = {
     "functions": ("DefinitionError",),
     "hints": ("Header",),
     "host": ("Host",),
+    "login_store": ("LoginFiles",),
+    "oauth": ("ClientCredentials", "EnterpriseIdentity", "OAuth", "WorkloadIdentity"),
     "questions": (
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited"),
         *("ListRoots", "Root", "Sample", "Sampled"),

@@ -33,7 +33,7 @@ from .kept import Kept, ttl_ms_of
 from .pages import Pages, pages
 from .respondent import NoReply
 from .session import Noted, Session
-from .target import Reaching, Target, open_target
+from .target import Auth, Reaching, Target, open_target
 from .tool_task import ToolTask
 from .watch import Unwatchable, Watch, has_member, watch
 
@@ -65,6 +65,7 @@ class Client:
         *,
         deadline_s: float = 60.0,
         how: Reaching | None = None,
+        auth: Auth | None = None,
         on_note: Noted | None = None,
         cache: bool = False,
         elicit: Elicit | None = None,
@@ -74,7 +75,8 @@ class Client:
         roots: Sequence[str | Path | Mapping[str, Any]] | None = None,
     ) -> None:
         """`deadline_s`: for each call that does not say another; the time that answers take is not in it. `on_note` is
-        told what belongs to no call, such as `notifications/tools/list_changed`. `cache`: lists and resources are not
+        told what belongs to no call, such as `notifications/tools/list_changed`. `auth`: how to log in to a server at a URL,
+        for example `OAuth()`. `cache`: lists and resources are not
         asked for again while the server says that they may be kept, and has not told that they changed. The rest answers
         what servers ask.
         """
@@ -83,6 +85,8 @@ class Client:
             elicit=elicit, elicit_url=elicit_url, sample=sample, samples_with_tools=samples_with_tools, roots=roots
         )
         self._how, self._on_note = how or Reaching(), on_note or _ignore_note
+        if auth is not None:
+            self._how = replace(self._how, auth=auth)
         self._stack = AsyncExitStack()
         self._kept = Kept(time.monotonic) if cache else None
         self._watch: Watch | None = None

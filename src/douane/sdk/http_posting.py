@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from ..transports.http_client import HttpClient, HttpError, Origin, Response
+from ..transports.http_client import HttpError, Origin, Requests, Response
 from ..transports.http_parse import encode_headers
 from .http_exchange import Heard
 
@@ -32,7 +32,7 @@ CUT_OFF = Response(0, {}, b"")
 class Posting:
     """To one URL, with the headers of one session."""
 
-    def __init__(self, http: HttpClient, url: str, headers: Sequence[Header]) -> None:
+    def __init__(self, http: Requests, url: str, headers: Sequence[Header]) -> None:
         self.http = http
         self.origin, self.target = Origin.parse(url)
         self.headers: tuple[Header, ...] = (*_ACCEPT, *headers)

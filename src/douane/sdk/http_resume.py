@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin, encode_headers
+from ..transports.http_client import Deadline, HttpError, HttpTimeout, Origin, Requests, encode_headers
 from ..wire import sse
 
 __all__ = ["MAX_EVENT_ID", "CannotResume", "Resumable", "is_event_id", "resume"]
@@ -53,7 +53,7 @@ def is_event_id(id: str) -> bool:
 
 
 async def resume(
-    http: HttpClient,
+    http: Requests,
     where: tuple[Origin, str],
     headers: Sequence[tuple[bytes, bytes]],
     stream: Resumable,

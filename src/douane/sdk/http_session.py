@@ -21,7 +21,7 @@ from ..protocol.eras import handshake, stateless
 from ..protocol.negotiate import judge_answer, judge_status
 from ..protocol.outcome import Failed, Outcome
 from ..protocol.versions import BATCHING, Era
-from ..transports.http_client import Deadline, HttpClient, HttpError, HttpTimeout, Response
+from ..transports.http_client import Deadline, HttpError, HttpTimeout, Requests, Response
 from ..transports.http_parse import HeaderBlock
 from ..transports.link import LinkClosed
 from ..wire import rpc
@@ -32,6 +32,7 @@ from ..wire.codes import (
     UNSUPPORTED_VERSION,
     UPSTREAM_UNAVAILABLE,
 )
+from .authorized import TURNED_AWAY, TurnedAway, refusal_said
 from .connect import CannotConnect, refuses_revision, welcome_of_discover, welcome_of_initialize
 from .http_exchange import Answer, Broken, Exchange, Heard, frames_in, is_forgotten, read_answer, said
 from .http_posting import CUT_OFF, SIDE_S, Header, Posting
@@ -46,10 +47,11 @@ __all__ = ["HttpSession", "NotTaken", "open_http"]
 logger = logging.getLogger(__name__)
 
 _NO_CAPABILITIES: dict[str, Any] = {}
-_TURNED_AWAY = (401, 403)
 _KEPT_HEADS = 4096
 _HELD_S = 900.0
 """A listen stream on which nothing came for so long is not believed to be there."""
+_REST_S = 5.0
+"""What a greeting has left at least, once it has begun."""
 _EAR_S = 2.0
 """How long a session that can be asked something waits for the stream on which that may come."""
 _MAX_KEPT_NAME = 1024
@@ -61,7 +63,7 @@ class NotTaken(CannotConnect):
 
 
 async def open_http(
-    http: HttpClient,
+    http: Requests,
     url: str,
     *,
     headers: Sequence[Header],
@@ -103,7 +105,7 @@ class HttpSession:
 
     def __init__(
         self,
-        http: HttpClient,
+        http: Requests,
         url: str,
         *,
         headers: Sequence[Header],
@@ -136,6 +138,8 @@ class HttpSession:
         """Find the era and, where there is one, shake hands."""
         self._envelope = stateless.Envelope(client, self._stateless)
         answer = await self._discover(deadline_s)
+        # Whoever had to log in first, for which the deadline stood still, has time for the rest.
+        deadline_s = max(deadline_s, self._loop.time() + _REST_S)
         era = Era.HANDSHAKE if answer is None else judge_answer(answer)
         if era is Era.STATELESS and answer is not None and refuses_revision(answer):
             # It names the one it was asked in: once more, then.
@@ -154,7 +158,7 @@ class HttpSession:
         heard = Heard(self, Deadline(deadline_s))
         response = await self._posting.post_and_hear(headers, frame, heard)
         # Whatever stands in it, a refusal of credentials says nothing of eras.
-        answer = None if response.status in _TURNED_AWAY else heard.answer or read_answer(response, self._limits)
+        answer = None if response.status in TURNED_AWAY else heard.answer or read_answer(response, self._limits)
         if answer is None:
             _refuse_unless_evidence(response)
         return answer
@@ -233,6 +237,8 @@ class HttpSession:
         except HttpTimeout as exc:
             self._cancel(id_)
             return Failed(DEADLINE_EXCEEDED, f"upstream: no answer within {exchange.allowance_s:g} s", exc.sent)
+        except TurnedAway as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"upstream: {exc}", exc.sent)
         except HttpError as exc:
             return Failed(UPSTREAM_UNAVAILABLE, f"network: {exc}", exc.sent)
         except LinkClosed as exc:
@@ -334,6 +340,8 @@ class HttpSession:
         if self._posting.has_session and (response.status == 404 or is_forgotten(response.status, answer)):
             self._end("the server has forgotten the session")
             raise LinkClosed("the server has forgotten the session")
+        if answer is None and response.status in TURNED_AWAY:
+            raise TurnedAway(refusal_said(response), "no")
         if answer is None:
             raise Broken(said(response))
         return answer
@@ -437,7 +445,7 @@ class HttpSession:
 
 
 def _refuse_unless_evidence(response: Response) -> None:
-    if response.status in _TURNED_AWAY:
-        raise CannotConnect(f"refuses our credentials ({response.status}); set `headers` of this upstream")
+    if response.status in TURNED_AWAY:
+        raise CannotConnect(f"{refusal_said(response)}; set `headers` of this upstream")
     if not judge_status(response.status):
         raise CannotConnect(said(response))

@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from ..transports.http_client import HttpClient, HttpError, Origin, Response
+from ..transports.http_client import HttpError, Origin, Requests, Response
 from ..wire import sse
 from .http_resume import is_event_id
 
@@ -42,7 +42,7 @@ class Listening:
 
     def __init__(
         self,
-        http: HttpClient,
+        http: Requests,
         where: tuple[Origin, str],
         headers: Sequence[tuple[bytes, bytes]],
         *,

@@ -9,18 +9,21 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from .. import __version__
+from ..auth.credentials import Credentials
+from ..auth.exchange import Fetch
 from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import HttpClient, Origin
 from ..transports.link import Link
 from ..transports.memory import pair
 from .connect import CannotConnect, open_line
+from .fetching import FETCHED, fetching
 from .respondent import NOBODY, Respondent
 from .session import Noted, Session
 from .task_session import with_tasks
 from .url import open_url
 
-__all__ = ["InProcess", "Reaching", "Target", "open_target"]
+__all__ = ["Auth", "InProcess", "Reaching", "Target", "open_target"]
 
 _CLIENT = {"name": "douane-sdk", "version": __version__}
 _NO_ENV: Mapping[str, str] = {}
@@ -43,6 +46,14 @@ Target = str | Sequence[str] | InProcess
 """A URL, a command as one line or in words, or a server of this process."""
 
 
+class Auth(Protocol):
+    """A way to be let in by servers."""
+
+    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+        """For the server at `url`. `fetch` reaches as far as requests to it do."""
+        ...
+
+
 class Reaching(msgspec.Struct, frozen=True, kw_only=True):
     """How a server is reached."""
 
@@ -51,6 +62,8 @@ class Reaching(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str | None = None
     headers: Mapping[str, str] = _NO_ENV
     """For a URL, for example `Authorization`."""
+    auth: Auth | None = None
+    """For a URL: how to log in to it, for example `OAuth()`."""
     reach: str | None = None
     """For a URL: `public`, `private` or `loopback`. Without: what its host says, so a name is public."""
     start_timeout_s: float = 30.0
@@ -80,6 +93,12 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack, 
         raise CannotConnect(f"{url!r} cannot be used: {exc}") from None
     http = HttpClient(reach=reach)
     stack.push_async_callback(http.aclose)
+    credentials = None
+    if how.auth is not None:
+        # Of its own, for what it reads is small, and everybody may have written it.
+        asking = HttpClient(reach=reach, limits=FETCHED)
+        stack.push_async_callback(asking.aclose)
+        credentials = how.auth.credentials(url, fetching(asking))
     headers = [(name.encode(), value.encode()) for name, value in how.headers.items()]
     return await open_url(
         http,
@@ -89,6 +108,7 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack, 
         noted=noted,
         start_timeout_s=how.start_timeout_s,
         respondent=respondent,
+        credentials=credentials,
     )
 
 

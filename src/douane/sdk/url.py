@@ -7,11 +7,13 @@ opens its stream. Spec: specification/2025-11-25/basic/transports.mdx (backwards
 import asyncio
 from collections.abc import Sequence
 
+from ..auth.credentials import Credentials
 from ..protocol.call import JSON
 from ..transports import http_legacy
-from ..transports.http_client import HttpClient
+from ..transports.http_client import HttpClient, Requests
 from ..transports.link import Link
 from ..wire import rpc
+from .authorized import Authorized
 from .connect import CannotConnect, open_line
 from .http_posting import Header
 from .http_session import NotTaken, open_http
@@ -32,13 +34,15 @@ async def open_url(
     max_deadline_s: float = 600.0,
     limits: rpc.Limits = rpc.json.DEFAULT_LIMITS,
     respondent: Respondent = NOBODY,
+    credentials: Credentials | None = None,
 ) -> Session:
-    """Raises CannotConnect; then nothing is left open."""
+    """Raises CannotConnect; then nothing is left open. `credentials`: what lets its requests in, beside `headers`."""
     loop = asyncio.get_running_loop()
+    requests: Requests = http if credentials is None else Authorized(http, credentials)
     deadline_s = loop.time() + start_timeout_s
     try:
         return await open_http(
-            http,
+            requests,
             url,
             headers=headers,
             client=client,
@@ -50,10 +54,13 @@ async def open_url(
         )
     except NotTaken as exc:
         posted = exc
+    if credentials is not None:
+        # Somebody may have had to log in meanwhile.
+        deadline_s = loop.time() + start_timeout_s
 
     async def stream() -> Link:
         try:
-            return await http_legacy.connect(http, url, headers=headers, deadline_s=deadline_s)
+            return await http_legacy.connect(requests, url, headers=headers, deadline_s=deadline_s)
         except http_legacy.NoStream as exc:
             raise CannotConnect(f"speaks neither Streamable HTTP ({posted}) nor HTTP+SSE: {exc}") from exc
 

@@ -14,7 +14,7 @@ import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -56,6 +56,7 @@ __all__ = [
     "Origin",
     "Proxy",
     "Reach",
+    "Requests",
     "Response",
     "TlsFailed",
     "encode_headers",
@@ -239,6 +240,26 @@ class _Connected(Connection, asyncio.Protocol):
     """What the event loop takes."""
 
     __slots__ = ()
+
+
+class Requests(Protocol):
+    """What sends requests: an `HttpClient`, or what stands before one."""
+
+    async def request(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        deadline: Deadline | float,
+        on_event: OnEvent | None = None,
+        on_headers: OnHeaders | None = None,
+        beyond: bool = False,
+    ) -> Response:
+        """As `HttpClient.request`."""
+        ...
 
 
 class HttpClient:

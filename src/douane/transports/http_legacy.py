@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urljoin
 
 from ..wire import sse
-from .http_client import Deadline, HttpClient, HttpError, HttpTimeout, Origin
+from .http_client import Deadline, HttpError, HttpTimeout, Origin, Requests
 from .http_parse import HeaderBlock, Headers, header_block
 from .http_server import Reply
 from .link import Link, LinkClosed, OnClose, OnFrame
@@ -113,7 +113,7 @@ class NoStream(Exception):
     """What the server says is no stream of this transport, or it has not said it in time: the reason, in words."""
 
 
-async def connect(http: HttpClient, url: str, *, headers: Headers, deadline_s: float) -> Link:
+async def connect(http: Requests, url: str, *, headers: Headers, deadline_s: float) -> Link:
     """The link to the server whose stream is at `url`. Raises NoStream; then nothing is left open.
 
     `headers` go with every request: its endpoint has to be of the same origin.
@@ -128,7 +128,7 @@ async def connect(http: HttpClient, url: str, *, headers: Headers, deadline_s: f
 
 
 class _ClientEnd(_End):
-    def __init__(self, http: HttpClient, url: str, headers: Headers, deadline_s: float) -> None:
+    def __init__(self, http: Requests, url: str, headers: Headers, deadline_s: float) -> None:
         super().__init__()
         self._http, self._url = http, url
         self._origin, self._target = Origin.parse(url)

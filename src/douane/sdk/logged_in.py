@@ -1,0 +1,234 @@
+"""The credentials of one server that is logged in to: headers, and another login or a new token when they are refused.
+
+Many requests that are refused at once cause one refresh: the first does it, the others find that it was done. A person is
+sent away for one login at a time, and those who waited for it share what came of it.
+Spec: basic/authorization/index.mdx (step-up authorization flow); RFC 9449 §7, §9; RFC 6750 §3.1.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from ..auth.challenge import Demand, demand_of, scopes_of
+from ..auth.credentials import Challenge, Header, LoginFailed
+from ..auth.dance import Unseen, perform, plain
+from ..auth.discovery import AuthorizationServer
+from ..auth.dpop import DpopKey
+from ..auth.exchange import Fetch
+from ..auth.login import Found, Login, discover, refresh, wanted_scopes
+from ..auth.oauth_client import OAuthClient
+from ..auth.token_request import TokenRefused
+from .login_store import LoginStore
+
+__all__ = ["LoggedIn", "Way"]
+
+_EARLY_S = 30.0
+"""So long before its end a token is not used any more: it has to arrive, too."""
+
+
+class Kept(Unseen, frozen=True, kw_only=True):
+    login: Login | None = None
+    clients: Mapping[str, OAuthClient] = msgspec.field(default_factory=dict[str, OAuthClient])
+    """That we are already, by issuer."""
+
+
+class Way(Protocol):
+    """How tokens are got."""
+
+    @property
+    def issuer(self) -> str | None:
+        """The one authorization server that may be asked, if it is known."""
+        ...
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """To ask for where the server does not say."""
+        ...
+
+    @property
+    def knows_itself(self) -> bool:
+        """It has brought its own client: that is not kept."""
+        ...
+
+    def itself(self, server: AuthorizationServer) -> OAuthClient: ...
+
+    async def log_in(
+        self,
+        found: Found,
+        scopes: tuple[str, ...],
+        known: Mapping[str, OAuthClient],
+        fetch: Fetch,
+        dpop: DpopKey | None,
+    ) -> Login:
+        """Raises LoginFailed."""
+        ...
+
+
+class LoggedIn:
+    """`Credentials` for the server at one URL."""
+
+    def __init__(
+        self, url: str, way: Way, fetch: Fetch, store: LoginStore, now: Callable[[], float] = time.time
+    ) -> None:
+        """`now`: Unix seconds."""
+        self._url, self._way, self._fetch, self._store, self._now = url, way, fetch, store, now
+        self._kept = Kept()
+        self._dpop: DpopKey | None = None
+        self._is_read = False
+        self._is_new = False
+        """Its token is of a whole login, not of a refresh."""
+        self._asked_for = 0
+        """Logins that were begun."""
+        self._failed = (-1, "")
+        """Which of them was refused last, and why."""
+
+    async def headers(self, method: str, url: str) -> Sequence[Header]:
+        if not self._is_read:
+            await self._read()
+        login = self._kept.login
+        if login is None:
+            return ()
+        if self._has_ended(login) and login.tokens.refresh is not None:
+            async with self._store.alone(self._url):
+                await self._read()
+                if self._kept.login is login or self._kept.login == login:
+                    await self._refreshed(login)
+            login = self._kept.login
+        return () if login is None else self._headers(login, method, url)
+
+    def _has_ended(self, login: Login) -> bool:
+        return login.tokens.expires_s is not None and login.tokens.expires_s - _EARLY_S <= self._now()
+
+    def _headers(self, login: Login, method: str, url: str) -> Sequence[Header]:
+        tokens = login.tokens
+        header = (b"authorization", f"{tokens.kind} {tokens.access}".encode("ascii"))
+        if tokens.kind != "DPoP" or self._dpop is None:
+            return (header,)
+        return header, (b"dpop", self._dpop.proof(method, url, self._now(), tokens.access).encode("ascii"))
+
+    async def renew(self, challenge: Challenge, method: str, url: str) -> bool:
+        demand = demand_of(challenge.www_authenticate)
+        if self._dpop is not None:
+            is_news = self._dpop.hear(url, challenge.dpop_nonce)
+            if demand is not None and demand.params.get("error") == "use_dpop_nonce":
+                return is_news
+        began = self._asked_for
+        async with self._store.alone(self._url):
+            await self._read()
+            if self._failed[0] > began:
+                raise LoginFailed(self._failed[1])
+            if self._is_done(challenge):
+                return True
+            if challenge.status == 403:
+                return await self._step_up(demand)
+            return await self._let_in(demand, challenge)
+
+    def _is_done(self, challenge: Challenge) -> bool:
+        """Whether somebody has already got what the refused request did not carry."""
+        login = self._kept.login
+        if login is None:
+            return False
+        header = (b"authorization", f"{login.tokens.kind} {login.tokens.access}".encode("ascii"))
+        return header not in challenge.sent
+
+    async def _let_in(self, demand: Demand | None, challenge: Challenge) -> bool:
+        login = self._kept.login
+        # Asked again each time: the authorization server may be another one by now.
+        found = await self._found(demand, login)
+        if login is not None and login.server.issuer == found.server.issuer:
+            if login.tokens.refresh is not None and not self._is_new and challenge.before == 0:
+                if await self._refreshed(login):
+                    return True
+            elif self._is_new and challenge.before > 0:
+                raise LoginFailed(
+                    f"upstream: refuses the token that {found.server.issuer} has just granted for"
+                    f" {plain(found.protected.resource)}: they do not agree about each other"
+                )
+            before = login.asked
+        else:
+            before = ()
+        await self._log_in(found, wanted_scopes(found, before, self._way.scopes))
+        return True
+
+    async def _step_up(self, demand: Demand | None) -> bool:
+        """Ask for what the request needs beside what we have. False: that was asked for before, or nothing is missing."""
+        login = self._kept.login
+        params: Mapping[str, str] = {} if demand is None else demand.params
+        missing = scopes_of(params.get("scope"))
+        if params.get("error") != "insufficient_scope" or not missing:
+            return False
+        if login is not None and set(missing) <= set(login.asked):
+            raise LoginFailed(
+                f"upstream: wants the scope {' '.join(missing)}, which was asked for and does not help; ask whoever"
+                f" grants rights at {login.server.issuer}"
+            )
+        found = await self._found(demand, login)
+        same = login is not None and login.server.issuer == found.server.issuer
+        await self._log_in(found, wanted_scopes(found, login.asked if login is not None and same else ()))
+        return True
+
+    async def _found(self, demand: Demand | None, login: Login | None) -> Found:
+        prefers = self._way.issuer or (login.server.issuer if login is not None else None)
+        return await perform(discover(self._url, demand, prefers=prefers), self._fetch)
+
+    async def _log_in(self, found: Found, scopes: tuple[str, ...]) -> None:
+        self._asked_for += 1
+        dpop = None
+        if found.wants_dpop:
+            dpop = self._dpop = self._dpop or DpopKey()
+        try:
+            login = await self._way.log_in(found, scopes, self._kept.clients, self._fetch, dpop)
+        except LoginFailed as exc:
+            self._failed = (self._asked_for, str(exc))
+            raise
+        clients = dict(self._kept.clients)
+        if login.client.redirect_uri is not None and not self._way.knows_itself:
+            clients[login.server.issuer] = login.client
+        await self._keep(Kept(login=login, clients=clients))
+        self._is_new = True
+
+    async def _refreshed(self, login: Login) -> bool:
+        """False: there is nothing to refresh any more, and somebody has to log in again."""
+        try:
+            login = await perform(refresh(login, now_s=self._now(), dpop=self._dpop), self._fetch)
+        except TokenRefused:
+            # Used before, by a thief or by us before a crash; or revoked, or too old.
+            await self._keep(Kept(clients=self._kept.clients))
+            return False
+        await self._keep(Kept(login=login, clients=self._kept.clients))
+        self._is_new = False
+        return True
+
+    # --- what is kept ---
+
+    async def _read(self) -> None:
+        """Take over what is kept, where another process may have changed it."""
+        self._is_read = True
+        value = await self._store.get(self._url)
+        if value is None:
+            return
+        try:
+            kept = msgspec.json.decode(value, type=Kept)
+        except msgspec.MsgspecError:
+            # Of another version, or damaged. Nobody loses more than a login.
+            return
+        login = kept.login
+        if login is not None and self._way.knows_itself:
+            client = self._way.itself(login.server)
+            login = msgspec.structs.replace(login, client=client) if client.id == login.client.id else None
+            kept = msgspec.structs.replace(kept, login=login)
+        if kept != self._kept:
+            self._kept, self._is_new = kept, False
+            if login is not None and login.dpop is not None:
+                self._dpop = DpopKey(dict(login.dpop))
+
+    async def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        login = kept.login
+        if login is not None and self._way.knows_itself:
+            # Its secret is in the settings, and need not be in two places.
+            bare = msgspec.structs.replace(login.client, secret=None, private_key=None)
+            kept = msgspec.structs.replace(kept, login=msgspec.structs.replace(login, client=bare))
+        await self._store.put(self._url, msgspec.json.encode(kept))
