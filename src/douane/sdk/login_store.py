@@ -68,8 +68,8 @@ class LoginFiles:
         async with self._locks.setdefault(server, asyncio.Lock()):
             handle = self._opened(server)
             try:
-                while not _locked(handle):
-                    # Another process has it, which wakes nobody here.
+                # Another process has it, which wakes nobody here.
+                while not _locked(handle):  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_S)
                 yield
             finally:
