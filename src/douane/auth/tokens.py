@@ -13,7 +13,7 @@ import msgspec
 
 from .sparing import Sparing
 
-__all__ = ["Bearer", "Denied", "Identity", "exposure_fault", "is_loopback"]
+__all__ = ["NO_TOKEN", "WRONG", "Bearer", "Denied", "Failures", "Identity", "exposure_fault", "is_loopback"]
 
 _MAX_HEADER_BYTES = 4096
 _MAX_SOURCES = 4096
@@ -37,11 +37,44 @@ class Denied(msgspec.Struct, frozen=True):
     recorded: bool = True
 
 
-_NO_TOKEN = Denied(
+NO_TOKEN = Denied(
     401, "client: send the gateway's token as `Authorization: Bearer …`; `douane up` says where it is", "Bearer"
 )
-_WRONG = Denied(401, "client: this token is not known here", 'Bearer error="invalid_token"')
+WRONG = Denied(401, "client: this token is not known here", 'Bearer error="invalid_token"')
 _TOO_MANY = Denied(429, "client: too many wrong tokens from this address", recorded=False)
+
+
+class Failures:
+    """How often a source was refused, and whether that is worth a line in the log."""
+
+    def __init__(self, clock: Callable[[], float], *, failures_per_s: float = 1.0, burst: int = 20) -> None:
+        """`clock` is monotonic, in seconds. A source may fail `burst` times at once, then `failures_per_s`."""
+        self._clock, self._gap_s, self._slack_s = clock, 1.0 / failures_per_s, burst / failures_per_s
+        self._next_free_s: OrderedDict[str, float] = OrderedDict()
+        self._recorded = Sparing()
+
+    def spent(self, address: str) -> Denied | None:
+        """Whether the source of `address` has failed too often to be asked after anywhere else."""
+        return self._too_many(_source(address), self._clock())
+
+    def failed(self, address: str, denied: Denied) -> Denied:
+        """`denied`, or that it was too often."""
+        source, now_s = _source(address), self._clock()
+        too_many = self._too_many(source, now_s)
+        if too_many is not None:
+            return too_many
+        # GCRA: one number a source.
+        self._next_free_s[source] = max(self._next_free_s.get(source, now_s), now_s) + self._gap_s
+        self._next_free_s.move_to_end(source)
+        if len(self._next_free_s) > _MAX_SOURCES:
+            self._next_free_s.popitem(last=False)
+        # At most one leaf a source and second.
+        recorded = self._recorded.is_first(source, now_s)
+        return denied if recorded else msgspec.structs.replace(denied, recorded=False)
+
+    def _too_many(self, source: str, now_s: float) -> Denied | None:
+        over_s = max(self._next_free_s.get(source, now_s), now_s) + self._gap_s - now_s - self._slack_s
+        return msgspec.structs.replace(_TOO_MANY, retry_after_s=over_s) if over_s > 0 else None
 
 
 class Bearer:
@@ -55,11 +88,9 @@ class Bearer:
         failures_per_s: float = 1.0,
         burst: int = 20,
     ) -> None:
-        """`clock` is monotonic, in seconds. A source may fail `burst` times at once, then `failures_per_s`."""
+        """See `Failures`."""
         self._known = {_digest(b"Bearer " + token.encode()): who for token, who in tokens.items()}
-        self._clock, self._gap_s, self._slack_s = clock, 1.0 / failures_per_s, burst / failures_per_s
-        self._next_free_s: OrderedDict[str, float] = OrderedDict()
-        self._recorded = Sparing()
+        self._failures = Failures(clock, failures_per_s=failures_per_s, burst=burst)
 
     def verify(self, header: bytes | None, address: str) -> Identity | Denied:
         """Who sent `header`. `address` is the peer's, for which failures are counted; a right token always passes."""
@@ -67,27 +98,13 @@ class Bearer:
             who = self._known.get(_digest(header)) or self._otherwise_written(header)
             if who is not None:
                 return who
-        return self._failed(_source(address), _NO_TOKEN if header is None else _WRONG)
+        return self._failures.failed(address, NO_TOKEN if header is None else WRONG)
 
     def _otherwise_written(self, header: bytes) -> Identity | None:
         scheme, _, token = header.partition(b" ")
         if scheme.lower() != b"bearer":
             return None
         return self._known.get(_digest(b"Bearer " + token.strip(b" \t")))
-
-    def _failed(self, source: str, denied: Denied) -> Denied:
-        # GCRA: one number a source.
-        now_s = self._clock()
-        free_s = max(self._next_free_s.get(source, now_s), now_s)
-        if free_s + self._gap_s - now_s > self._slack_s:
-            return msgspec.structs.replace(_TOO_MANY, retry_after_s=free_s + self._gap_s - now_s - self._slack_s)
-        self._next_free_s[source] = free_s + self._gap_s
-        self._next_free_s.move_to_end(source)
-        if len(self._next_free_s) > _MAX_SOURCES:
-            self._next_free_s.popitem(last=False)
-        # At most one leaf a source and second.
-        recorded = self._recorded.is_first(source, now_s)
-        return denied if recorded else msgspec.structs.replace(denied, recorded=False)
 
 
 def _digest(header: bytes) -> bytes:

@@ -9,26 +9,26 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from .. import __version__
 from ..audit.checkpoint import Signer
-from ..audit.entry import Denied as DeniedLeaf
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
 from ..auth.first_token import TokenUnusable, first_token
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
-from ..auth.tokens import Bearer, Denied, Identity, exposure_fault
+from ..auth.tokens import Identity, exposure_fault
 from ..flow.chain import Gate, Interceptor, Trail
 from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
 from ..gateway.interactive import Asking
 from ..gateway.leases import Bounds
 from ..gateway.upstream import Times, Upstream
-from ..interceptors import deadline, intent, policy, record, resolve
+from ..interceptors import deadline, intent, policy, record, resolve, scopes
 from ..observe.log import Sparing, configure
 from ..protocol.call import Call, Principal
 from ..protocol.outcome import Failed, Refused
@@ -36,7 +36,6 @@ from ..registry.catalog import Catalog, Item, Kind, Lists
 from ..registry.handles import Handles
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
-from ..sdk.held import Turned
 from ..sdk.listener import new_id
 from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
@@ -49,11 +48,12 @@ from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
 from ..transports.http_client import Origin
 from ..transports.http_guard import Guard
-from ..transports.http_server import HttpServer, Request
+from ..transports.http_server import HttpServer
 from ..transports.link import Link
 from ..transports.tls import TlsFiles, keep_renewed
 from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
+from .admission import OWNER, Entrance, authenticates, entrance, lets_owner_in, owner_of, resources_of
 from .consent import ConsentUnusable, NotAgreed, check, consents
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, ServerConfig, UpstreamConfig
@@ -74,8 +74,6 @@ logger = logging.getLogger(__name__)
 
 ORIGIN = "douane"
 """The name of the embedded log in its checkpoints."""
-_OWNER = "owner"
-"""Whom the token of the first start belongs to."""
 _NOBODY_ELSE: Mapping[str, Identity] = {}
 _DRAIN_S = 10.0
 _LEASED_CONNECTIONS = 3
@@ -175,7 +173,7 @@ async def _start(
     known: Mapping[str, Identity],
 ) -> tuple[Running, bool]:
     config = loaded.config
-    fault = exposure_fault(config.listen.host, real_authentication=False)
+    fault = exposure_fault(config.listen.host, real_authentication=authenticates(config.auth))
     if fault is not None:
         raise ConfigError(loaded.path, [Problem("listen.host", loaded.lines.get(("listen", "host"), 0), fault)])
     consents(paths.consents, loaded.path)
@@ -186,7 +184,9 @@ async def _start(
     rules = _policies(config, paths, loaded.path.parent, loop.time)
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
+    address = None
     try:
+        address = _address(config)
         outside = Outside(loaded)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
@@ -195,12 +195,14 @@ async def _start(
             )
             for name, upstream in config.upstreams.items()
         }
-        gateway = _gateway(
-            config, catalog, log, upstreams, rules, _admit({**known, token: Identity(_OWNER)}, log, loop.time), seal
-        )
+        tokens = {**known, token: owner_of(config.auth)} if lets_owner_in(config) else known
+        way_in = entrance(loaded, resources_of(config, address.names), tokens, log, outside)
+        gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal)
         say(paths, loaded.path, config)
-        running = await _open_doors(config, paths, gateway, outside, tls)
+        running = await _open_doors(config, paths, gateway, outside, tls, address)
     except BaseException:
+        if address is not None and address.sock is not None:
+            address.sock.close()
         await log.aclose()
         raise
     gateway.start()
@@ -213,7 +215,7 @@ def _gateway(
     log: AuditLog,
     upstreams: Mapping[str, Upstream],
     rules: policy.PolicyFiles,
-    admit: Callable[[Request], Principal],
+    way_in: Entrance,
     seal: Seal,
 ) -> Gateway:
     clock = asyncio.get_running_loop().time
@@ -224,12 +226,17 @@ def _gateway(
         }
     )
 
-    handles = Handles(clock)
+    handles, owner = Handles(clock), Principal(OWNER).identity
     judging = policy.make(rules, marks, plain=catalog.plain)
+    needed = config.auth.scopes
 
     def front(lists: Lists, absent: resolve.Absent, endpoint: str = "") -> Sequence[Interceptor]:
         recording = record.make(log, keep_results=config.audit.keep_results, endpoint=endpoint)
-        return recording, resolve.make(lists, absent, handles), judging
+        resolving = resolve.make(lists, absent, handles)
+        if not needed.read:
+            return recording, resolving, judging
+        challenge = way_in.challenge(f"/mcp/{endpoint}" if endpoint else "/mcp")
+        return recording, resolving, scopes.make(needed.read, needed.write, marks, challenge), judging
 
     def inner(name: str) -> Sequence[Interceptor]:
         return (
@@ -249,9 +256,9 @@ def _gateway(
         log=log,
         upstreams=upstreams,
         inner=inner,
-        admit=admit,
-        # Until people other than the operator can be known, nobody else approves anything either.
-        sees_originals=lambda principal: principal.subject == _OWNER,
+        admit=way_in.admit,
+        # Nobody else approves anything yet either.
+        sees_originals=lambda principal: principal.identity == owner,
         handles=handles,
         settings=Settings(
             max_sessions=config.limits.max_sessions,
@@ -264,6 +271,7 @@ def _gateway(
         seal=seal,
         epoch=lambda: rules().epoch,
         judge=partial(_refusal_now, judging),
+        pages=way_in.pages,
     )
 
 
@@ -274,25 +282,25 @@ def _refusal_now(judging: Gate, call: Call) -> Refused | None:
 
 
 async def _open_doors(
-    config: Config, paths: Paths, gateway: Gateway, outside: Outside, tls: tuple[ssl.SSLContext, TlsFiles] | None
+    config: Config,
+    paths: Paths,
+    gateway: Gateway,
+    outside: Outside,
+    tls: tuple[ssl.SSLContext, TlsFiles] | None,
+    address: "_Address",
 ) -> Running:
     listen = config.listen
     sockets: list[UnixServer] = []
     try:
         await _open_sockets(config, paths, gateway, sockets)
-        # A free port has to be had before its names can be: clients send it in Host.
-        sock = _any_port(listen.host) if listen.port == 0 else None
-        port = listen.port if sock is None else sock.getsockname()[1]
-        names = [*listen.hosts, f"{listen.host}:{port}"]
-        names += [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
-        guard = Guard([name.encode() for name in names], [origin.encode() for origin in listen.origins])
+        guard = Guard([name.encode() for name in address.names], [origin.encode() for origin in listen.origins])
         limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
         http = await http_server.serve(
             gateway.endpoint,
             guard=guard,
             host=listen.host,
-            port=port,
-            sock=sock,
+            port=address.port,
+            sock=address.sock,
             limits=limits,
             tls=None if tls is None else tls[0],
         )
@@ -304,7 +312,8 @@ async def _open_doors(
 
 
 async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:
-    owner = Principal(_OWNER)
+    who = owner_of(config.auth)
+    owner = Principal(who.subject, scopes=who.scopes)
     # The whole last: who finds it knows that the others are there, or never will be.
     names = [name for name, server in gateway.servers.items() if server.shown.welcomes(owner)]
     for name in (*names, None):
@@ -317,42 +326,30 @@ async def _close(sockets: Sequence[UnixServer]) -> None:
     await asyncio.gather(*(unix.aclose() for unix in sockets))
 
 
+class _Address(NamedTuple):
+    """Where the gateway listens. A free port has to be had before its names can be: clients send it in Host."""
+
+    sock: socket.socket | None
+    port: int
+    names: Sequence[str]
+
+
+def _address(config: Config) -> _Address:
+    listen = config.listen
+    sock = _any_port(listen.host) if listen.port == 0 else None
+    port = listen.port if sock is None else sock.getsockname()[1]
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    names = [f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")]
+    reached_by = [] if listen.url is None else [urlsplit(listen.url).netloc]
+    return _Address(sock, port, tuple(dict.fromkeys((*names, *listen.hosts, *reached_by))))
+
+
 def _any_port(host: str) -> socket.socket:
     return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def _serve(gateway: Gateway, owner: Principal, server: str | None, link: Link) -> None:
     gateway.serve_line(link, owner, server)
-
-
-def _admit(tokens: Mapping[str, Identity], log: AuditLog, clock: Callable[[], float]) -> Callable[[Request], Principal]:
-    bearer = Bearer(tokens, clock)
-    principals: dict[Identity, Principal] = {}
-
-    def admit(request: Request) -> Principal:
-        who = bearer.verify(request.headers.get(b"authorization"), request.client)
-        if isinstance(who, Denied):
-            raise _turned(who, request, log)
-        principal = principals.get(who)
-        if principal is None:
-            principal = principals[who] = Principal(who.subject, who.groups, who.tenant, who.client, who.scopes)
-        return principal
-
-    return admit
-
-
-def _turned(denied: Denied, request: Request, log: AuditLog) -> Turned:
-    if denied.recorded:
-        try:
-            log.enqueue(DeniedLeaf(door="http", reason=denied.reason, source=log.actor(request.client)))
-        except AuditError as exc:
-            logger.error("a refused caller cannot be recorded: %s", exc)
-    headers: list[tuple[bytes, bytes]] = []
-    if denied.challenge is not None:
-        headers.append((b"www-authenticate", denied.challenge.encode()))
-    if denied.retry_after_s:
-        headers.append((b"retry-after", b"%d" % (int(denied.retry_after_s) + 1)))
-    return Turned(denied.status, denied.reason, headers)
 
 
 def _policies(config: Config, paths: Paths, here: Path, clock: Callable[[], float]) -> policy.PolicyFiles:

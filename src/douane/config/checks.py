@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from ..transports.http_client import Origin
+from .auth_checks import of_auth
 from .model import Config, UpstreamConfig, UpstreamTls
 from .problem import Place, Problem, problem_at
 from .shown import NAME, of_names, of_servers
@@ -65,9 +66,10 @@ class Shape:
         origin, arguments = get_origin(type_), get_args(type_)
         if origin is dict and isinstance(value, dict):
             return {key: self._value(inner, arguments[1], (*place, str(key))) for key, inner in value.items()}
-        listed = next((argument for argument in arguments if get_origin(argument) is tuple), None)
-        if listed is not None and value is not None:
-            return self._value(value, listed, place)
+        # Of what may also be left out, in place of which there is None.
+        optional = next((one for one in arguments if _has_parts(one)), None) if type(None) in arguments else None
+        if optional is not None and value is not None:
+            return self._value(value, optional, place)
         if origin is tuple and isinstance(value, list):
             return [self._value(inner, arguments[0], (*place, index)) for index, inner in enumerate(value)]
         try:
@@ -79,6 +81,10 @@ class Shape:
 
     def _add(self, place: Place, message: str, remedy: str = "") -> None:
         self.problems.append(problem_at(self._lines, place, message, remedy))
+
+
+def _has_parts(type_: Any) -> bool:
+    return get_origin(type_) is tuple or (isinstance(type_, type) and issubclass(type_, msgspec.Struct))
 
 
 def _worded(said: str, value: Any, type_: Any) -> tuple[str, str]:
@@ -118,7 +124,7 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
             yield problem(
                 ("listen", "hosts", index), "is no host[:port] as clients send it", "write gateway.example:443"
             )
-    for place, message, remedy in (*of_names(config, lines), *of_servers(config), *_of_network(config)):
+    for place, message, remedy in (*of_names(config, lines), *of_servers(config), *_of_network(config), *of_auth(config)):
         yield problem(place, message, remedy)
     for name, upstream in config.upstreams.items():
         at = ("upstreams", name)

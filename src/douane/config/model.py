@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .auth_model import Auth
+
 __all__ = [
     "MAX_FRAME_BYTES",
     "Audit",
@@ -73,6 +75,9 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Browser origins that may call, exactly as browsers send them. None: no page in a browser may."""
     hosts: tuple[str, ...] = ()
     """More names (`host:port`) that clients reach us by; the loopback names and `host` are always served."""
+    url: str | None = None
+    """How clients reach us, as in https://mcp.example.com: with a proxy in front, or another name than `host`. Tokens are
+    issued for it. Unset: http:// and the names of this machine."""
     sse: bool = True
     """Clients that only know HTTP+SSE (2024-11-05) are served too, at /sse: many still are of that kind. The same
     guards hold there."""
@@ -232,6 +237,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     servers: dict[str, ServerConfig] = {}
     """Virtual servers by name, beside the whole at /mcp."""
     listen: Listen = Listen()
+    auth: Auth = Auth()
+    """Beside the token of the first start."""
     policy: Policy = Policy()
     audit: Audit = Audit()
     limits: Limits = Limits()

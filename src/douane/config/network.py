@@ -1,13 +1,14 @@
 """TLS and the way out, as the configuration says: what the doors listen with, and how upstreams are reached."""
 
 import ssl
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..transports.http_client import HttpClient, Proxy
 from ..transports.tls import TlsFiles, TlsUnusable, client_tls, server_tls
 from .load import ConfigError, Loaded
-from .model import Network, UpstreamConfig
+from .model import Network, UpstreamConfig, UpstreamTls
 from .problem import Place, problem_at
 
 __all__ = ["Outside", "listening_tls"]
@@ -36,7 +37,13 @@ class Outside:
 
     def client(self, name: str, upstream: UpstreamConfig, **settings: Any) -> HttpClient:
         """A client for an upstream with a `url`; `settings` are those of HttpClient. Raises ConfigError."""
-        files = self._files(name, upstream)
+        return self._made(self._files(upstream.tls, ("upstreams", name, "tls")), settings)
+
+    def plain(self, **settings: Any) -> HttpClient:
+        """A client for anything else: it trusts the system's authorities and `network.ca`. Raises ConfigError."""
+        return self._made(self._files(UpstreamTls(), ("network", "ca")), settings)
+
+    def _made(self, files: TlsFiles | None, settings: Mapping[str, Any]) -> HttpClient:
         client = HttpClient(tls=None if files is None else files.current, proxy=self._proxy, **settings)
         if files is not None:
             files.taken = client.use
@@ -44,8 +51,8 @@ class Outside:
         self.clients.append(client)
         return client
 
-    def _files(self, name: str, upstream: UpstreamConfig) -> TlsFiles | None:
-        tls, network = upstream.tls, self._loaded.config.network
+    def _files(self, tls: UpstreamTls, place: Place) -> TlsFiles | None:
+        network = self._loaded.config.network
         authorities = [self._here / ca for ca in (network.ca, tls.ca) if ca is not None]
         if not authorities and tls.certificate is None:
             return None
@@ -54,7 +61,7 @@ class Outside:
         try:
             return client_tls(authorities, certificate, key)
         except TlsUnusable as exc:
-            raise _refused(self._loaded, ("upstreams", name, "tls"), exc) from None
+            raise _refused(self._loaded, place, exc) from None
 
 
 def _proxy_of(network: Network) -> Proxy | None:
