@@ -7,6 +7,7 @@ Spec: OAuth 2.1 §4.1, §7.5; RFC 7636; RFC 9207 §2.4; RFC 8707 §2.1; basic/au
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from .token_request import Tokens, request_tokens
 
 __all__ = ["Pending", "code_of", "redeem", "send_away"]
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _MAX_ANSWER = 16 * 1024
 Draw = Callable[[int], bytes]
 
@@ -116,7 +118,7 @@ def code_of(pending: Pending, returned: str) -> str:
 
 
 def _answer(returned: str) -> dict[str, str]:
-    query = urlsplit(returned).query if "://" in returned.partition("?")[0] else returned.removeprefix("?")
+    query = urlsplit(returned).query if _URL.match(returned) else returned.removeprefix("?")
     try:
         pairs = parse_qsl(query[:_MAX_ANSWER], keep_blank_values=True, max_num_fields=32, errors="strict")
     except ValueError:

@@ -166,7 +166,7 @@ def _server(issuer: str, found: Mapping[str, Any], *, is_older: bool) -> Authori
             " to the last character, and are not used"
         )
     try:
-        server = msgspec.structs.replace(msgspec.convert(found, AuthorizationServer), issuer=issuer)
+        server = msgspec.convert(found, AuthorizationServer)
     except msgspec.ValidationError as exc:
         raise LoginFailed(f"authorization server: the metadata of {issuer!r} cannot be read: {exc}") from None
     endpoint(server.token_endpoint, "authorization server: its token endpoint")

@@ -4,6 +4,7 @@ Spec: OAuth 2.1 §2.4; RFC 6749 §2.3.1; RFC 7523 §2.2, §3; draft-ietf-oauth-r
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import uuid4
@@ -20,7 +21,7 @@ Method = Literal["none", "client_secret_basic", "client_secret_post", "private_k
 
 JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 60
-_CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+_CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
 
 
 class OAuthClient(Unseen, frozen=True, kw_only=True):
@@ -84,11 +85,12 @@ def proved(
 def _assertion(client: OAuthClient, server: AuthorizationServer, now_s: float) -> str:
     now = int(now_s)
     claims = {"iss": client.id, "sub": client.id, "aud": server.issuer, "jti": str(uuid4()), "iat": now}
-    return signed({**claims, "exp": now + _ASSERTION_S}, client.private_key or "", client.algorithm)
+    taken = server.token_endpoint_auth_signing_alg_values_supported or ()
+    return signed({**claims, "exp": now + _ASSERTION_S}, client.private_key or "", client.algorithm, taken)
 
 
-def signed(claims: dict[str, Any], pem: str, algorithm: str | None = None) -> str:
-    """A JWT. Raises LoginFailed when `pem` holds no private key."""
+def signed(claims: dict[str, Any], pem: str, algorithm: str | None = None, taken: Sequence[str] = ()) -> str:
+    """A JWT. `taken`: the algorithms of who reads it, if it is known. Raises LoginFailed when `pem` holds no private key."""
     # Nobody else pays for the import.
     from joserfc import jwt
     from joserfc.errors import JoseError
@@ -101,5 +103,8 @@ def signed(claims: dict[str, Any], pem: str, algorithm: str | None = None) -> st
             continue
         if key.is_private:
             signs = algorithm or _CURVES.get(getattr(key, "curve_name", ""), "RS256")
+            # Its name before RFC 9864.
+            if signs == "Ed25519" and "EdDSA" in taken and signs not in taken:
+                signs = "EdDSA"
             return jwt.encode({"alg": signs, "typ": "JWT"}, claims, key, algorithms=[signs])
     raise LoginFailed("client: what this client signs with is no private key in PEM (RSA, EC or Ed25519)")

@@ -138,14 +138,13 @@ class LoggedIn:
         # Asked again each time: the authorization server may be another one by now.
         found = await self._found(demand, login)
         if login is not None and login.server.issuer == found.server.issuer:
-            if login.tokens.refresh is not None and not self._is_new and challenge.before == 0:
-                if await self._refreshed(login):
-                    return True
-            elif self._is_new and challenge.before > 0:
+            if challenge.before > 0 and self._is_new:
                 raise LoginFailed(
                     f"upstream: refuses the token that {found.server.issuer} has just granted for"
                     f" {plain(found.protected.resource)}: they do not agree about each other"
                 )
+            if challenge.before == 0 and login.tokens.refresh is not None and await self._refreshed(login):
+                return True
             before = login.asked
         else:
             before = ()

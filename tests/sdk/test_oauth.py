@@ -1,0 +1,317 @@
+"""Logging in to a server over real HTTP, with a user, a browser and an authorization server that rotates what it gives."""
+
+import asyncio
+import os
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from http_upstream import HttpUpstream
+from oauth_world import World, answer, world
+
+from douane.sdk import CannotConnect, Client, ClientCredentials, LoginFiles, OAuth, ServerError, WorkloadIdentity
+from douane.transports.http_server import Reply, Request
+
+BOUND_S = 10.0
+
+
+def by(user: World, **settings: Any) -> OAuth:
+    """A login of a user who agrees to everything."""
+    return OAuth(show=user.browse, patience_s=BOUND_S, **settings)
+
+
+async def test_a_user_logs_in_in_his_browser_and_the_call_goes_on() -> None:
+    async with world() as servers, Client(servers.url, auth=by(servers)) as client:
+        assert (await client.call("echo", {"a": 1})).text == '{"a": 1}'
+        assert servers.paths() == [
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/oauth-authorization-server",
+            "/register",
+            "/authorize",
+            "/token",
+        ]
+        asked = servers.forms("/authorize")[0]
+        assert asked["resource"] == servers.forms()[0]["resource"] == servers.url
+        assert (asked["code_challenge_method"], asked["scope"]) == ("S256", "read")
+        assert asked["redirect_uri"].startswith("http://127.0.0.1:")
+        assert servers.forms("/register")[0]["application_type"] == "native"
+
+
+async def test_a_session_of_the_handshake_era_is_let_in_on_every_way_it_has() -> None:
+    async with world() as servers:
+        servers.mcp = HttpUpstream("handshake")
+        async with Client(servers.url, auth=by(servers)) as client:
+            await client.call("echo")
+            await servers.mcp.until("GET")
+            servers.expire()
+            await client.call("echo")
+        heard = await servers.mcp.until("DELETE")
+        assert all(b"authorization" in one.request.headers for one in servers.mcp.heard)
+        assert heard.request.headers[b"authorization"] == b"Bearer " + servers.ran[-1].encode()
+        assert servers.paths().count("/authorize") == 1
+
+
+async def test_fifty_calls_refused_at_once_are_one_refresh_and_each_runs_once() -> None:
+    async with world() as servers, Client(servers.url, auth=by(servers), deadline_s=BOUND_S) as client:
+        await client.call("echo")
+        servers.expire()
+        servers.asked.clear()
+        servers.ran.clear()
+        before = servers.refused
+        servers.slow = asyncio.Event()
+        calls = [asyncio.ensure_future(client.call("echo", {"n": n})) for n in range(50)]
+        await servers.when(lambda: servers.refused - before == 50 and "/token" in servers.paths())
+        servers.slow.set()
+        answers = await asyncio.gather(*calls)
+        assert [one.text for one in answers] == [f'{{"n": {n}}}' for n in range(50)]
+        assert [form["grant_type"] for form in servers.forms()] == ["refresh_token"]
+        assert "/authorize" not in servers.paths()
+        assert len(servers.ran) == 50
+        assert len(set(servers.ran)) == 1
+
+
+async def test_a_token_is_refreshed_before_it_ends_and_no_call_is_refused_for_it() -> None:
+    async with world() as servers:
+        servers.expires_in = 20
+        async with Client(servers.url, auth=by(servers)) as client:
+            before = servers.refused
+            await asyncio.gather(*(client.call("echo") for _ in range(10)))
+            assert servers.refused == before
+            assert all(form["grant_type"] == "refresh_token" for form in servers.forms()[1:])
+            assert servers.paths().count("/authorize") == 1
+
+
+async def test_more_scopes_are_asked_for_beside_those_before_and_only_once() -> None:
+    async with world() as servers, Client(servers.url, auth=by(servers)) as client:
+        servers.needs_for = {"write": frozenset({"write"}), "all": frozenset({"nobody"})}
+        await client.call("echo")
+        await client.call("write")
+        assert servers.forms("/authorize")[1]["scope"].split() == ["read", "write"]
+        await client.call("echo")
+        assert len(servers.forms("/authorize")) == 2
+        servers.on["/token"] = lambda request, reply: without_scope(servers, request, reply)
+        with pytest.raises(ServerError, match="wants the scope nobody, which was asked for and does not help"):
+            await client.call("all")
+        assert len(servers.forms("/authorize")) == 3
+        assert servers.paths().count("/register") == 1
+
+
+def without_scope(servers: World, request: Request, reply: Reply) -> None:
+    answer(reply, {"access_token": "poor", "token_type": "Bearer"})
+    servers.valid["poor"] = next(iter(servers.valid.values()))
+
+
+async def test_a_server_that_refuses_what_was_just_granted_is_believed_and_nobody_logs_in_again() -> None:
+    async with world() as servers:
+        servers.on["/token"] = lambda request, reply: answer(reply, {"access_token": "no", "token_type": "Bearer"})
+        with pytest.raises(CannotConnect, match=r"refuses the token that .* has just granted"):
+            async with Client(servers.url, auth=by(servers)):
+                pass
+        assert servers.paths().count("/authorize") == 1
+
+
+async def test_a_refused_login_is_told_to_all_who_wait_for_it_and_is_not_begun_again() -> None:
+    def refuse(request: Request, reply: Reply) -> None:
+        asked = servers.asked[-1].form
+        back = f"{asked['redirect_uri']}?error=access_denied&state={asked['state']}&iss={servers.origin}"
+        reply.send(302, [(b"location", back.encode())])
+
+    async with world() as servers, Client(servers.url, auth=by(servers), deadline_s=BOUND_S) as client:
+        servers.rotates = False
+        servers.expire()
+        servers.on["/token"] = lambda request, reply: answer(reply, {"error": "invalid_grant"}, 400)
+        servers.on["/authorize"] = refuse
+        ends = await asyncio.gather(*(client.call("echo") for _ in range(10)), return_exceptions=True)
+        assert {type(end) for end in ends} == {ServerError}
+        assert {str(end) for end in ends} == {"upstream: authorization server: the login was refused: access_denied"}
+        assert servers.paths().count("/authorize") == 2, "the first was that of the opening"
+        del servers.on["/token"], servers.on["/authorize"]
+        assert (await client.call("echo")).text == "{}"
+
+
+async def test_nobody_who_comes_gives_the_call_its_end_in_time() -> None:
+    async with world() as servers:
+        auth = OAuth(show=lambda url: None, patience_s=0.05)
+        with pytest.raises(CannotConnect, match=r"nobody logged in within 0.05 s"):
+            async with Client(servers.url, auth=auth):
+                pass
+
+
+async def test_an_answer_of_another_login_is_not_taken_and_the_right_one_still_is() -> None:
+    answered: list[int] = []
+
+    def browse(url: str) -> None:
+        back = url.split("redirect_uri=")[1].split("&")[0].replace("%3A", ":").replace("%2F", "/")
+        for forged in ("?code=x&state=forged", "?code=x", "?state=a&state=b", "/other"):
+            with suppress(OSError):
+                urlopen(back + forged, timeout=5).close()
+        answered.append(1)
+        servers.browse(url)
+
+    async with world() as servers:
+        async with Client(servers.url, auth=OAuth(show=browse, patience_s=BOUND_S)) as client:
+            await client.tools()
+        assert (answered, len(servers.forms())) == ([1], 1)
+
+
+# --- what is kept between two runs ---
+
+
+async def test_a_login_is_kept_for_the_next_run_and_the_registration_too(tmp_path: Path) -> None:
+    async with world() as servers:
+        for _ in range(2):
+            async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+                await client.tools()
+        assert servers.paths().count("/authorize") == 1
+        kept = [path for path in (tmp_path / "logins").iterdir() if path.suffix == ".json"]
+        assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600]
+        assert stat.S_IMODE((tmp_path / "logins").stat().st_mode) == 0o700
+        servers.expire()
+        servers.on["/token"] = lambda request, reply: burnt(servers, request, reply)
+        async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+            await client.tools()
+        assert servers.paths().count("/authorize") == 2
+        assert servers.paths().count("/register") == 1, "it came back to the port it had registered"
+
+
+def burnt(servers: World, request: Request, reply: Reply) -> None:
+    del servers.on["/token"]
+    answer(reply, {"error": "invalid_grant"}, 400)
+
+
+async def test_two_clients_with_one_store_refresh_once_between_them(tmp_path: Path) -> None:
+    async with world() as servers:
+        first, second = (Client(servers.url, auth=by(servers, store=LoginFiles(tmp_path / "l"))) for _ in range(2))
+        async with first, second:
+            await asyncio.gather(first.call("echo"), second.call("echo"))
+            servers.expire()
+            servers.asked.clear()
+            await asyncio.gather(*(client.call("echo") for client in (first, second) for _ in range(5)))
+            assert [form["grant_type"] for form in servers.forms()] == ["refresh_token"]
+
+
+async def test_a_refresh_token_that_was_lost_in_a_crash_costs_a_login_and_no_more(tmp_path: Path) -> None:
+    async with world() as servers:
+        store = Lost(tmp_path / "logins")
+        async with Client(servers.url, auth=by(servers, store=store)) as client:
+            await client.tools()
+            servers.expire()
+            store.is_lost = True
+            with pytest.raises((ServerError, KeyboardInterrupt)):
+                await client.tools()
+        # What was given is gone, what was kept is used up: the authorization server burns it all.
+        async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+            await client.tools()
+        assert [form["grant_type"] for form in servers.forms()] == [
+            "authorization_code",
+            "refresh_token",
+            "refresh_token",
+            "authorization_code",
+        ]
+
+
+class Lost(LoginFiles):
+    """A disk that fails after the token was given."""
+
+    is_lost = False
+
+    async def put(self, server: str, value: bytes) -> None:
+        await (LoginFiles(Path("/proc/nowhere")) if self.is_lost else super()).put(server, value)
+
+
+async def test_a_folder_that_others_may_look_into_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    async with world() as servers:
+        with pytest.raises(CannotConnect, match="chmod 700"):
+            async with Client(servers.url, auth=by(servers, store=folder)):
+                pass
+        assert "/token" not in servers.paths()
+
+
+_RUN = """
+import asyncio, sys
+from pathlib import Path
+from douane.sdk import Client, OAuth
+
+async def main(url, folder):
+    async with Client(url, auth=OAuth(store=Path(folder), show=lambda url: sys.exit("a login"))) as client:
+        await client.call("echo")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_processes_that_share_a_login_refresh_it_once(tmp_path: Path) -> None:
+    folder = tmp_path / "logins"
+    async with world() as servers:
+        async with Client(servers.url, auth=by(servers, store=folder)) as client:
+            await client.tools()
+        servers.expire()
+        servers.asked.clear()
+        servers.slow = asyncio.Event()
+        runs = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-c", _RUN, servers.url, str(folder), env={**os.environ}
+            )
+            for _ in range(3)
+        ]
+        await servers.when(lambda: servers.refused == 4)
+        servers.slow.set()
+        assert [await asyncio.wait_for(run.wait(), 60.0) for run in runs] == [0, 0, 0]
+        assert [form["grant_type"] for form in servers.forms()] == ["refresh_token"]
+
+
+# --- without a user ---
+
+
+async def test_a_program_logs_in_by_its_secret_and_again_when_its_token_has_ended() -> None:
+    async with world() as servers:
+        servers.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_basic"]}
+        auth = ClientCredentials(client_id="robot:1", client_secret="a b%", issuer=servers.origin)
+        async with Client(servers.url, auth=auth) as client:
+            await client.call("echo")
+            asked = servers.asked[-1]
+            assert asked.form == {"grant_type": "client_credentials", "resource": servers.url, "scope": "read"}
+            assert asked.headers[b"authorization"] == b"Basic cm9ib3QlM0ExOmElMjBiJTI1"
+            servers.expire()
+            await client.call("echo")
+
+
+async def test_what_one_authorization_server_gave_is_sent_to_no_other() -> None:
+    async with world() as servers:
+        auth = ClientCredentials(client_id="robot", client_secret="s", issuer="https://login.example")
+        with pytest.raises(CannotConnect, match=r"its client id was given by 'https://login.example'"):
+            async with Client(servers.url, auth=auth):
+                pass
+        assert "/token" not in servers.paths()
+
+
+async def test_a_workload_shows_what_its_platform_signed_and_does_not_try_twice() -> None:
+    audiences: list[str] = []
+
+    async def signed(audience: str) -> str:
+        audiences.append(audience)
+        return "a.b.c"
+
+    async with world() as servers:
+        auth = WorkloadIdentity(client_id="w", token=signed)
+        async with Client(servers.url, auth=auth) as client:
+            await client.tools()
+        assert audiences == [servers.origin]
+        assert servers.forms()[0]["assertion"] == "a.b.c"
+        servers.on["/token"] = lambda request, reply: answer(reply, {"error": "invalid_grant"}, 400)
+        with pytest.raises(CannotConnect, match="gives no token: invalid_grant"):
+            async with Client(servers.url, auth=auth):
+                pass
+        assert len(servers.forms()) == 2
+
+
+def test_what_is_printed_of_a_login_shows_no_secret() -> None:
+    auth = ClientCredentials(client_id="c", client_secret="hidden", private_key="hidden")
+    assert "hidden" not in repr(auth) + str(auth)
