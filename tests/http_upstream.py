@@ -27,6 +27,7 @@ class Heard:
     def __init__(self, server: "HttpUpstream", request: Request, reply: Reply) -> None:
         self.server, self.request, self.reply = server, request, reply
         self.http = request.method.decode()
+        self.token = request.headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
         self.session = request.headers.get(b"mcp-session-id", b"").decode()
         self.last_event_id = request.headers.get(b"last-event-id")
         self.message: Json = json.loads(request.body) if request.body else {}
@@ -72,6 +73,11 @@ class HttpUpstream:
         self.speaks, self.tools = speaks, [tool("echo")]
         self.capabilities: Json = {"tools": {"listChanged": True}, "logging": {}}
         self.on: dict[str, Hook] = {name.replace("__", "/"): hook for name, hook in on.items()}
+        self.good: set[str] | None = None
+        """The bearer tokens that it lets in; None: it asks for none."""
+        self.issuer: str | None = None
+        """Who gives those, as its metadata say."""
+        self.challenge = 'Bearer error="invalid_token"'
         self.heard: list[Heard] = []
         self.sessions = 0
         self.port = 0
@@ -112,8 +118,15 @@ class HttpUpstream:
 
     def __call__(self, request: Request, reply: Reply) -> None:
         heard = Heard(self, request, reply)
+        if request.path.startswith(b"/.well-known/"):
+            said = {"resource": self.url, "authorization_servers": [self.issuer]}
+            reply.send(200 if self.issuer else 404, JSON, json.dumps(said).encode())
+            return
         self.heard.append(heard)
         self.news.set()
+        if self.good is not None and heard.token not in self.good:
+            reply.send(401, [(b"www-authenticate", self.challenge.encode())])
+            return
         hook = self.on.get(heard.method)
         if hook is not None:
             hook(heard)

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from douane.auth.grants import Grant, GrantGone, Holding, Vault
+from douane.auth.discovery import AuthorizationServer
+from douane.auth.grants import GrantGone, Holding, Owner, Vault
+from douane.auth.login import Login
+from douane.auth.oauth_client import OAuthClient
 from douane.auth.seal import Seal
+from douane.auth.token_request import Tokens
 from douane.stores.ports import Records
 from douane.stores.records import SqliteRecords
 
 BOUND_S = 15.0
-ANNA = Holding("acme", "anna@acme.example", "crm", "https://login.crm.example")
-BERT = Holding("acme", "bert@acme.example", "crm", "https://login.crm.example")
+ANNA = Holding(Owner("acme", "anna@acme.example"), "crm", "https://login.crm.example")
+BERT = Holding(Owner("acme", "bert@acme.example"), "crm", "https://login.crm.example")
 INDEX = os.urandom(32)
 RING = [os.urandom(32)]
 
@@ -44,22 +48,40 @@ def vault(records: Records, clock: Clock) -> Vault:
     return Vault(records, Seal(RING), INDEX, clock)
 
 
-def grant(token: str = "at-1", refresh: str = "rt-1") -> Grant:
-    return Grant(access_token=token, refresh_token=refresh, expires_s=1_000_600.0, scopes=frozenset({"read"}))
+SERVER = AuthorizationServer(issuer=ANNA.issuer, token_endpoint=ANNA.issuer + "/token")
+
+
+def grant(token: str = "at-1", refresh: str | None = "rt-1") -> Login:
+    tokens = Tokens(access=token, refresh=refresh, expires_s=1_000_600.0, scopes=("read",))
+    return Login(resource="https://crm.example/mcp", server=SERVER, client=OAuthClient(id="us"), tokens=tokens)
 
 
 async def test_a_grant_comes_back_to_whom_it_belongs_and_to_nobody_else(vault: Vault) -> None:
     await vault.put(ANNA, grant())
     held = await vault.get(ANNA)
     assert held is not None
-    assert held.grant == grant()
+    assert held.login == grant()
     others = (
         BERT,
-        Holding("other", ANNA.subject, ANNA.upstream, ANNA.issuer),
-        Holding(ANNA.tenant, ANNA.subject, "wiki", ANNA.issuer),
-        Holding(ANNA.tenant, ANNA.subject, ANNA.upstream, ANNA.issuer + "/"),
+        Holding(Owner("other", ANNA.owner.subject), ANNA.upstream, ANNA.issuer),
+        Holding(ANNA.owner, "wiki", ANNA.issuer),
+        Holding(ANNA.owner, ANNA.upstream, ANNA.issuer + "/"),
     )
     assert [await vault.get(other) for other in others] == [None] * 4
+
+
+async def test_one_owner_has_what_he_granted_at_an_upstream_of_whichever_issuer(vault: Vault) -> None:
+    moved = Holding(ANNA.owner, ANNA.upstream, "https://new.crm.example")
+    for holding in (ANNA, moved, BERT, Holding(ANNA.owner, "crm2", ANNA.issuer)):
+        await vault.put(holding, grant())
+    assert {held.holding for held in await vault.of(ANNA.owner, "crm")} == {ANNA, moved}
+
+
+async def test_one_client_of_a_user_is_allowed_and_the_next_is_not(vault: Vault) -> None:
+    await vault.allow(ANNA.owner, "crm", "desk")
+    await vault.allow(ANNA.owner, "crm", "desk")
+    asked = [(ANNA.owner, "crm", "desk"), (ANNA.owner, "crm", "other"), (ANNA.owner, "wiki", "desk")]
+    assert [await vault.allows(*one) for one in (*asked, (BERT.owner, "crm", "desk"))] == [True, False, False, False]
 
 
 async def test_nothing_of_a_grant_and_nobodys_name_stands_on_the_disk(vault: Vault, tmp_path: Path) -> None:
@@ -96,11 +118,11 @@ async def test_a_row_that_was_changed_or_is_of_a_lost_key_is_not_there_and_can_b
     await stranger.put(ANNA, grant("at-2"))
     held = await stranger.get(ANNA)
     assert held is not None
-    assert held.grant.access_token == "at-2"
+    assert held.login.tokens.access == "at-2"
 
 
 async def test_a_grant_without_a_refresh_token_is_gone_when_it_has_expired(vault: Vault, clock: Clock) -> None:
-    await vault.put(ANNA, grant(refresh=""))
+    await vault.put(ANNA, grant(refresh=None))
     clock.s = 1_000_600.0
     assert await vault.get(ANNA) is None
 
@@ -117,16 +139,11 @@ async def test_what_an_older_key_has_sealed_is_sealed_anew_and_needs_it_no_more(
     assert await both.reseal() == 1
     assert await both.reseal() == 0
     only_new = Vault(records, Seal([new]), INDEX, clock)
-    found = [held async for held in only_new.all("crm")]
-    assert {(held.holding.subject, held.grant.access_token) for held in found} == {
-        (ANNA.subject, "at-1"),
-        (BERT.subject, "at-2"),
+    found = [held async for held in only_new.all()]
+    assert {(held.holding.owner.subject, held.login.tokens.access) for held in found} == {
+        (ANNA.owner.subject, "at-1"),
+        (BERT.owner.subject, "at-2"),
     }
-
-
-def test_the_words_for_a_grant_hold_no_token() -> None:
-    said = repr(grant("secret-access", "secret-refresh"))
-    assert "secret" not in said
 
 
 # --- refreshing ---------------------------------------------------------------------------------------------------
@@ -140,8 +157,8 @@ class Issuer:
         self.asks = asyncio.Event()
         self.answers = asyncio.Event()
 
-    async def __call__(self, held: Grant) -> Grant:
-        self.asked.append(held.refresh_token)
+    async def __call__(self, held: Login) -> Login:
+        self.asked.append(held.tokens.refresh or "")
         self.asks.set()
         await self.answers.wait()
         return grant(f"at-{len(self.asked) + 1}", f"rt-{len(self.asked) + 1}")
@@ -154,12 +171,12 @@ async def test_fifty_who_want_a_grant_refreshed_cause_one_refresh(vault: Vault) 
     await asyncio.wait_for(issuer.asks.wait(), BOUND_S)
     issuer.answers.set()
     got = await asyncio.wait_for(asyncio.gather(*waiting), BOUND_S)
-    assert {one.access_token for one in got if one is not None} == {"at-2"}
+    assert {one.tokens.access for one in got if one is not None} == {"at-2"}
     assert issuer.asked == ["rt-1"]
     # Who still has the old one is told the new one, without another refresh.
     late = await vault.renewed(ANNA, "at-1", issuer)
     assert late is not None
-    assert late.access_token == "at-2"
+    assert late.tokens.access == "at-2"
     assert issuer.asked == ["rt-1"]
 
 
@@ -184,7 +201,7 @@ async def test_of_two_processes_that_refresh_at_once_one_does_and_the_other_read
     finally:
         await elsewhere.aclose()
     assert looked.is_set()
-    assert [one.access_token for one in got if one is not None] == ["at-2", "at-2"]
+    assert [one.tokens.access for one in got if one is not None] == ["at-2", "at-2"]
     assert issuer.asked == ["rt-1"]
 
 
@@ -211,21 +228,21 @@ async def test_who_was_killed_while_refreshing_holds_nobody_up_for_ever(
 
 async def test_a_grant_that_its_issuer_takes_no_more_is_dropped_and_told(vault: Vault) -> None:
     await vault.put(ANNA, grant())
-    told: list[Holding] = []
-    vault.changed.append(told.append)
+    told: list[tuple[Holding, bool]] = []
+    vault.changed.append(lambda holding, there: told.append((holding, there)))
 
-    async def gone(_: Grant) -> Grant:
+    async def gone(_: Login) -> Login:
         raise GrantGone
 
     assert await vault.renewed(ANNA, "at-1", gone) is None
     assert await vault.get(ANNA) is None
-    assert told == [ANNA]
+    assert told == [(ANNA, False)]
 
 
 async def test_an_issuer_that_is_down_leaves_the_grant_and_the_next_may_try_at_once(vault: Vault) -> None:
     await vault.put(ANNA, grant())
 
-    async def down(_: Grant) -> Grant:
+    async def down(_: Login) -> Login:
         raise OSError("refused")
 
     with pytest.raises(OSError, match="refused"):
@@ -234,7 +251,7 @@ async def test_an_issuer_that_is_down_leaves_the_grant_and_the_next_may_try_at_o
     issuer.answers.set()
     got = await asyncio.wait_for(vault.renewed(ANNA, "at-1", issuer), BOUND_S)
     assert got is not None
-    assert got.access_token == "at-2"
+    assert got.tokens.access == "at-2"
 
 
 async def test_a_grant_revoked_while_it_is_refreshed_stays_revoked(vault: Vault) -> None:

@@ -9,18 +9,19 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
 from ..stores.ports import NEW, Conflict, Record, Records
+from .login import Login
 from .seal import Broken, Seal
 
-__all__ = ["Grant", "GrantGone", "Held", "Holding", "Vault"]
+__all__ = ["GrantGone", "Held", "Holding", "Owner", "Vault"]
 
 logger = logging.getLogger(__name__)
 
-_KIND = "grant"
+_KIND, _CONSENT = "grant", "consent"
 _CLAIM_S = 45.0
 """How long who refreshes a grant may take; then another tries: it may have been killed."""
 _LOOK_AGAIN_S = 0.1
@@ -32,37 +33,27 @@ class GrantGone(Exception):
     """The issuer takes the refresh token no more: only the user can grant anew."""
 
 
-class Holding(msgspec.Struct, frozen=True):
-    """Whose a grant is, and where it is good."""
+class Owner(msgspec.Struct, frozen=True):
+    """Whose a grant is: the same whichever client calls for them."""
 
     tenant: str
     subject: str
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """Whose a grant is, and where it is good."""
+
+    owner: Owner
     upstream: str
     issuer: str
     """As it calls itself, never normalised."""
-
-
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    access_token: str
-    refresh_token: str = ""
-    expires_s: float | None = None
-    """Of the access token, Unix seconds. None: the issuer did not say."""
-    scopes: frozenset[str] = frozenset()
-    client_id: str = ""
-    """Ours at the issuer, when it was granted; the two below belong to it."""
-    client_secret: str = ""
-    token_endpoint: str = ""
-
-    def __repr__(self) -> str:
-        # It ends up in logs and in tracebacks.
-        return f"Grant(expires_s={self.expires_s}, scopes={sorted(self.scopes)})"
 
 
 class Held(msgspec.Struct, frozen=True):
     """A grant as it stands in the vault."""
 
     holding: Holding
-    grant: Grant
+    login: Login
     version: int
     claimed_until_s: float
     """Somebody is refreshing it, until then at most."""
@@ -70,13 +61,13 @@ class Held(msgspec.Struct, frozen=True):
 
 class _Content(msgspec.Struct, frozen=True, array_like=True):
     holding: Holding
-    grant: Grant
+    login: Login
     claimed_until_s: float
 
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(_Content).decode
-_bound = msgspec.json.Encoder(order="deterministic").encode
+_bound = msgspec.json.Encoder().encode
 
 
 class Vault:
@@ -94,25 +85,25 @@ class Vault:
         """`seal`: of a ring that lies elsewhere than the records. `index_key`: of what grants are found by; it never
         changes. `now`: Unix seconds."""
         self._records, self._seal, self._index_key, self._now, self._pause = records, seal, index_key, now, pause
-        self._renewing: dict[Holding, asyncio.Task[Grant | None]] = {}
-        self.changed: list[Callable[[Holding], None]] = []
-        """Told of each grant that this process has put or dropped."""
+        self._renewing: dict[Holding, asyncio.Task[Login | None]] = {}
+        self.changed: list[Callable[[Holding, bool], None]] = []
+        """Told of each grant that this process has put or dropped, and which of the two."""
 
     async def get(self, holding: Holding) -> Held | None:
         """Raises StoreFailed. What cannot be opened is not there: it is of a key that was lost, or of somebody else."""
         record = await self._records.get(_KIND, self._key(holding))
         return None if record is None else self._opened(record, holding)
 
-    async def put(self, holding: Holding, grant: Grant) -> None:
+    async def put(self, holding: Holding, login: Login) -> None:
         """Instead of whatever was there: the user has just granted it. Raises StoreFailed."""
         key = self._key(holding)
         while True:
             record = await self._records.get(_KIND, key)
             try:
-                await self._write(holding, grant, version=NEW if record is None else record.version)
+                await self._write(holding, login, version=NEW if record is None else record.version)
             except Conflict:
                 continue
-            self._tell(holding)
+            self._tell(holding, there=True)
             return
 
     async def drop(self, holding: Holding) -> bool:
@@ -126,20 +117,41 @@ class Vault:
                 await self._records.take(_KIND, key, version=record.version)
             except Conflict:
                 continue
-            self._tell(holding)
+            self._tell(holding, there=False)
             return True
 
-    async def all(self, upstream: str = "") -> AsyncIterator[Held]:
-        """Every grant that can be opened, or those at one upstream. Raises StoreFailed."""
-        prefix, after = f"{upstream}/" if upstream else "", ""
-        while page := await self._records.find(_KIND, prefix, after=after, most=_PAGE):
+    async def of(self, owner: Owner, upstream: str) -> list[Held]:
+        """What one has granted at one upstream: of several issuers, where it has changed its own. Raises StoreFailed."""
+        records = await self._records.find(_KIND, f"{upstream}/{self._digest(owner.tenant, owner.subject)}/")
+        opened = (self._opened(record, None) for record in records)
+        return [held for held in opened if held is not None]
+
+    async def all(self) -> AsyncGenerator[Held]:
+        """Every grant that can be opened. Raises StoreFailed."""
+        after = ""
+        while page := await self._records.find(_KIND, after=after, most=_PAGE):
             after = page[-1].key
             for record in page:
                 held = self._opened(record, None)
                 if held is not None:
                     yield held
 
-    async def renewed(self, holding: Holding, stale: str, renew: Callable[[Grant], Awaitable[Grant]]) -> Grant | None:
+    # --- which of their clients may use what they have granted ---
+
+    async def allow(self, owner: Owner, upstream: str, client: str) -> None:
+        """Raises StoreFailed."""
+        try:
+            await self._records.put(_CONSENT, self._consent(owner, upstream, client), b"", version=NEW)
+        except Conflict:
+            return
+
+    async def allows(self, owner: Owner, upstream: str, client: str) -> bool:
+        """Raises StoreFailed."""
+        return await self._records.get(_CONSENT, self._consent(owner, upstream, client)) is not None
+
+    # --- refreshing ---
+
+    async def renewed(self, holding: Holding, stale: str, renew: Callable[[Login], Awaitable[Login]]) -> Login | None:
         """A grant whose access token is not `stale`; None when there is none any more.
 
         `renew` asks the issuer, once however many want it, here and elsewhere; it raises GrantGone, or why it cannot be
@@ -163,7 +175,7 @@ class Vault:
                 if held is None:
                     continue
                 try:
-                    await self._write(held.holding, held.grant, version=held.version, claim_s=held.claimed_until_s)
+                    await self._write(held.holding, held.login, version=held.version, claim_s=held.claimed_until_s)
                     changed += 1
                 except Conflict:
                     # Whoever was faster has sealed it with his newest.
@@ -175,61 +187,61 @@ class Vault:
         if self._renewing:
             await asyncio.wait(tuple(self._renewing.values()))
 
-    def _ended(self, holding: Holding, task: "asyncio.Task[Grant | None]") -> None:
+    def _ended(self, holding: Holding, task: "asyncio.Task[Login | None]") -> None:
         del self._renewing[holding]
         if not task.cancelled():
             # Everybody who waited may have given up.
             task.exception()
 
-    async def _renew(self, holding: Holding, stale: str, renew: Callable[[Grant], Awaitable[Grant]]) -> Grant | None:
+    async def _renew(self, holding: Holding, stale: str, renew: Callable[[Login], Awaitable[Login]]) -> Login | None:
         while True:
             held = await self.get(holding)
-            if held is None or held.grant.access_token != stale:
-                return None if held is None else held.grant
+            if held is None or held.login.tokens.access != stale:
+                return None if held is None else held.login
             if held.claimed_until_s > self._now():
                 await self._pause(_LOOK_AGAIN_S)
                 continue
             try:
-                claimed = await self._write(holding, held.grant, version=held.version, claim_s=self._now() + _CLAIM_S)
+                claimed = await self._write(holding, held.login, version=held.version, claim_s=self._now() + _CLAIM_S)
             except Conflict:
                 continue
-            return await self._renew_claimed(holding, held.grant, claimed, renew)
+            return await self._renew_claimed(holding, held.login, claimed, renew)
 
     async def _renew_claimed(
-        self, holding: Holding, grant: Grant, version: int, renew: Callable[[Grant], Awaitable[Grant]]
-    ) -> Grant | None:
+        self, holding: Holding, login: Login, version: int, renew: Callable[[Login], Awaitable[Login]]
+    ) -> Login | None:
         try:
-            renewed = await renew(grant)
+            renewed = await renew(login)
         except GrantGone:
             try:
                 await self._records.take(_KIND, self._key(holding), version=version)
-                self._tell(holding)
+                self._tell(holding, there=False)
             except Conflict:
                 logger.info("a grant at %s was changed while its issuer refused to refresh it", holding.upstream)
             return None
         except BaseException:
             # Not refreshed: the next may try at once.
-            await asyncio.shield(self._unclaim(holding, grant, version))
+            await asyncio.shield(self._unclaim(holding, login, version))
             raise
         try:
             await self._write(holding, renewed, version=version)
         except Conflict:
             # It was revoked, or granted anew, meanwhile: that holds.
             held = await self.get(holding)
-            return None if held is None else held.grant
+            return None if held is None else held.login
         return renewed
 
-    async def _unclaim(self, holding: Holding, grant: Grant, version: int) -> None:
+    async def _unclaim(self, holding: Holding, login: Login, version: int) -> None:
         try:
-            await self._write(holding, grant, version=version)
+            await self._write(holding, login, version=version)
         except Conflict:
             logger.info("a grant at %s was changed while it could not be refreshed", holding.upstream)
 
-    async def _write(self, holding: Holding, grant: Grant, *, version: int, claim_s: float = 0.0) -> int:
-        content = _pack(_Content(holding, grant, claim_s))
+    async def _write(self, holding: Holding, login: Login, *, version: int, claim_s: float = 0.0) -> int:
+        content = _pack(_Content(holding, login, claim_s))
         sealed = self._seal.close(_purpose(self._key(holding)), content).encode()
         # Without a refresh token it is worth nothing once it has expired.
-        expires_s = None if grant.refresh_token else grant.expires_s
+        expires_s = None if login.tokens.refresh else login.tokens.expires_s
         return await self._records.put(_KIND, self._key(holding), sealed, version=version, expires_s=expires_s)
 
     def _opened(self, record: Record, holding: Holding | None) -> Held | None:
@@ -242,16 +254,21 @@ class Vault:
         if self._key(content.holding) != record.key or (holding is not None and holding != content.holding):
             logger.warning("a grant lies under the name of another: it is passed over")
             return None
-        return Held(content.holding, content.grant, record.version, content.claimed_until_s)
+        return Held(content.holding, content.login, record.version, content.claimed_until_s)
 
     def _key(self, holding: Holding) -> str:
-        about = _bound([holding.tenant, holding.subject, holding.issuer])
-        digest = hmac.new(self._index_key, about, hashlib.sha256).hexdigest()
-        return f"{holding.upstream}/{digest}"
+        owner = holding.owner
+        return f"{holding.upstream}/{self._digest(owner.tenant, owner.subject)}/{self._digest(holding.issuer)}"
 
-    def _tell(self, holding: Holding) -> None:
+    def _consent(self, owner: Owner, upstream: str, client: str) -> str:
+        return f"{upstream}/{self._digest(owner.tenant, owner.subject)}/{self._digest(client)}"
+
+    def _digest(self, *words: str) -> str:
+        return hmac.new(self._index_key, _bound(words), hashlib.sha256).hexdigest()
+
+    def _tell(self, holding: Holding, *, there: bool) -> None:
         for told in self.changed:
-            told(holding)
+            told(holding, there)
 
 
 def _purpose(key: str) -> str:

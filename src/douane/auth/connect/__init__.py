@@ -1,0 +1,1 @@
+"""Pages on which a user grants the gateway access to an upstream, and comes back."""
