@@ -137,8 +137,14 @@ class Wire:
 
 @asynccontextmanager
 async def wire(gateway: Reached) -> AsyncIterator[Wire]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1 << 24)
-    line = Wire(reader, writer, gateway.port)
+    async with wire_to(gateway.port) as line:
+        yield line
+
+
+@asynccontextmanager
+async def wire_to(port: int) -> AsyncIterator[Wire]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+    line = Wire(reader, writer, port)
     try:
         yield line
     finally:

@@ -428,7 +428,17 @@ ROWS = (
     Row(
         "I03",
         "No token passthrough: upstream credentials are the gateway's own or the user's own (vault, sealed at rest), token exchange (RFC 8693), per-user OAuth to upstreams with consent",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_upstream_tokens.py::test_every_request_carries_the_gateways_own_token_and_never_the_callers",
+            "tests/frontdoor/test_upstream_tokens.py::test_a_key_signs_for_the_gateway_instead_of_a_secret_and_the_issuer_says_where",
+            "tests/frontdoor/test_users_apart.py::test_in_exchange_for_each_callers_token_its_own_is_got_and_no_callers_token_goes_further",
+            "tests/frontdoor/test_users_apart.py::test_each_calls_as_himself_and_what_one_has_granted_is_nothing_to_the_other",
+            "tests/frontdoor/test_user_grants.py::test_a_call_that_needs_a_grant_is_answered_with_a_link_and_goes_on_after_it",
+            "tests/frontdoor/test_user_grants.py::test_a_client_of_2025_11_25_is_asked_and_its_call_waits_until_it_is_granted",
+            "tests/frontdoor/test_user_grants.py::test_a_grant_outlives_the_gateway_and_stands_nowhere_in_clear",
+            "tests/gateway/test_own_sessions.py::test_of_ten_thousand_interleaved_calls_of_fifty_users_none_carries_anothers_credentials",
+        ),
     ),
     Row(
         "I04",

@@ -4,21 +4,17 @@ The issuer (`tests/issuer.py`) shares no code with the gateway, and the server b
 """
 
 import asyncio
-import base64
-import hmac
 import itertools
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from gateway_clients import Answer, Wire, enveloped, head, request, session, tool
-from gateway_world import BOUND_S, Gateway, gateway, until, witness
-from issuer import Holder, Issuer, b64, new_key
+from gateway_clients import Answer, Wire, enveloped, head, request, tool
+from gateway_world import Gateway, gateway, witness
+from issuer import Issuer
 
 from douane.audit.entry import Denied, Intent
 

@@ -21,6 +21,7 @@ from ..auth.tokens import Identity, is_loopback
 from ..auth.verified import Source, Unreachable, Verified
 from ..gateway.admit import Admitting
 from ..sdk.fetch import fetching
+from ..sdk.held import Admit
 from ..transports import http_client
 from ..transports.address import Reach, reach_of
 from .auth_model import Auth, Claims, IssuerConfig
@@ -35,7 +36,7 @@ OWNER = "owner"
 
 
 class Entrance(NamedTuple):
-    admit: Admitting
+    admit: Admit
     pages: Mapping[str, Page]
     challenge: Callable[[str], Callable[[Sequence[str]], str]]
     """By the path of an endpoint: the challenge for scopes that a call there needs."""

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import secrets
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -19,6 +18,7 @@ from ..audit.checkpoint import Signer
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
+from ..auth.credentials import Credentials
 from ..auth.first_token import TokenUnusable, first_token
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
 from ..auth.tokens import Identity, exposure_fault
@@ -27,26 +27,29 @@ from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
 from ..gateway.interactive import Asking
 from ..gateway.leases import Bounds
+from ..gateway.own_sessions import CONNECTIONS, Lend, OpenFor, OwnSessions
 from ..gateway.upstream import Times, Upstream
 from ..interceptors import deadline, intent, policy, record, resolve, scopes
 from ..observe.log import Sparing, configure
 from ..protocol.call import Call, Principal
 from ..protocol.outcome import Failed, Refused
-from ..registry.catalog import Catalog, Item, Kind, Lists
+from ..registry.catalog import KINDS, Catalog, Item, Kind, Lists
 from ..registry.handles import Handles
 from ..registry.marks import Marks
 from ..sdk.connect import CannotConnect, open_line
+from ..sdk.fetching import FETCHED
 from ..sdk.listener import new_id
 from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
 from ..sdk.task_session import with_tasks
 from ..sdk.url import open_url
-from ..stores.ports import Ledger, StoreBusy, StoreFailed
+from ..stores.ports import Ledger, Records, StoreBusy, StoreFailed
+from ..stores.records import SqliteRecords
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_client, http_server
 from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
-from ..transports.http_client import Origin
+from ..transports.http_client import HttpClient, Origin
 from ..transports.http_guard import Guard
 from ..transports.http_server import HttpServer
 from ..transports.link import Link
@@ -55,6 +58,7 @@ from ..transports.unix import SocketRefused, UnixServer, serve_unix
 from ..wire import rpc
 from .admission import OWNER, Entrance, authenticates, entrance, lets_owner_in, owner_of, resources_of
 from .consent import ConsentUnusable, NotAgreed, check, consents
+from .key_file import key_file
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, ServerConfig, UpstreamConfig
 from .network import Outside, listening_tls
@@ -62,6 +66,7 @@ from .paths import Paths
 from .problem import problem_at
 from .serving import say
 from .shown import naming_of, roots_of, selection_of, unmatched, welcome_of
+from .upstream_auth import UpstreamCredentials, binding, has_users
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -95,8 +100,11 @@ class Running:
         sockets: Sequence[UnixServer],
         outside: Outside,
         renewed: Sequence[TlsFiles],
+        credentials: UpstreamCredentials,
+        records: Records | None,
     ) -> None:
         self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, outside.clients
+        self._credentials, self._records = credentials, records
         self._renewing = asyncio.get_running_loop().create_task(keep_renewed(renewed)) if renewed else None
 
     @property
@@ -118,8 +126,11 @@ class Running:
         await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
         await _close(self._sockets)
         await self.gateway.aclose()
+        await self._credentials.aclose()
         for client in self._clients:
             await client.aclose()
+        if self._records is not None:
+            await self._records.aclose()
 
 
 def configure_log(log: Log) -> None:
@@ -185,25 +196,40 @@ async def _start(
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
     address = None
+    records = SqliteRecords(paths.records) if has_users(loaded) else None
     try:
         address = _address(config)
         outside = Outside(loaded)
+        credentials = UpstreamCredentials(loaded, paths, partial(_of_an_issuer, loaded, outside), records, seal)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
             name: _upstream(
-                name, upstream, loaded, paths, catalog, starts, outside, record.Questions(log, name, new_id)
+                name,
+                upstream,
+                loaded,
+                paths,
+                catalog,
+                starts,
+                outside,
+                record.Questions(log, name, new_id),
+                credentials,
             )
             for name, upstream in config.upstreams.items()
         }
+        await credentials.begin(upstreams, partial(catalog.tell, KINDS))
         tokens = {**known, token: owner_of(config.auth)} if lets_owner_in(config) else known
         way_in = entrance(loaded, resources_of(config, address.names), tokens, log, outside)
-        gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal)
+        admit = credentials.keeping(way_in.admit)
+        way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log)})
+        gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to)
         say(paths, loaded.path, config)
-        running = await _open_doors(config, paths, gateway, outside, tls, address)
+        running = await _open_doors(config, paths, gateway, outside, tls, address, credentials, records)
     except BaseException:
         if address is not None and address.sock is not None:
             address.sock.close()
         await log.aclose()
+        if records is not None:
+            await records.aclose()
         raise
     gateway.start()
     return running, made
@@ -217,6 +243,8 @@ def _gateway(
     rules: policy.PolicyFiles,
     way_in: Entrance,
     seal: Seal,
+    keys: Path,
+    strange_to: Callable[[Principal], frozenset[str]],
 ) -> Gateway:
     clock = asyncio.get_running_loop().time
     marks = Marks(
@@ -242,6 +270,7 @@ def _gateway(
         return (
             deadline.make(config.upstreams[name].deadline_s, clock),
             intent.make(log, keep_arguments=config.audit.keep_arguments),
+            *binding(config, name, keys, catalog.mirrored),
         )
 
     def virtual(name: str, server: ServerConfig) -> Shown:
@@ -272,6 +301,7 @@ def _gateway(
         epoch=lambda: rules().epoch,
         judge=partial(_refusal_now, judging),
         pages=way_in.pages,
+        strange_to=strange_to,
     )
 
 
@@ -288,12 +318,20 @@ async def _open_doors(
     outside: Outside,
     tls: tuple[ssl.SSLContext, TlsFiles] | None,
     address: "_Address",
+    credentials: UpstreamCredentials,
+    records: Records | None,
 ) -> Running:
     listen = config.listen
     sockets: list[UnixServer] = []
     try:
         await _open_sockets(config, paths, gateway, sockets)
-        guard = Guard([name.encode() for name in address.names], [origin.encode() for origin in listen.origins])
+        # Browsers send it with the forms of our own pages.
+        own = [f"{listen.scheme}://{name}" for name in address.names]
+        guard = Guard(
+            [name.encode() for name in address.names], [origin.encode() for origin in (*listen.origins, *own)]
+        )
+        # By the name that the operator gives us: browsers come by it.
+        credentials.served_at(listen.url or f"{listen.scheme}://{(*listen.hosts, *address.names)[0]}")
         limits = http_server.Limits(max_body_bytes=config.limits.max_frame_bytes)
         http = await http_server.serve(
             gateway.endpoint,
@@ -308,7 +346,7 @@ async def _open_doors(
         await _close(sockets)
         raise
     renewed = [*outside.renewed, *([] if tls is None else [tls[1]])]
-    return Running(gateway, http, sockets, outside, renewed)
+    return Running(gateway, http, sockets, outside, renewed, credentials, records)
 
 
 async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:
@@ -371,22 +409,12 @@ async def open_audit(paths: Paths, config: Config, ledger: Callable[[Path], Ledg
     opened = ledger(paths.audit)
     try:
         signer = Signer(key) if key.exists() else Signer.create(key, ORIGIN)
-        secret = _secret(paths.keys / "actors.key")
+        secret = key_file(paths.keys / "actors.key")
     except BaseException:
         opened.close()
         raise
     settings = AuditSettings(min_free_bytes=config.audit.min_free_bytes)
     return await AuditLog.open(opened, signer=signer, origin=ORIGIN, actor_key=secret, settings=settings)
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
-    return path.read_bytes()
 
 
 def _frame_limits(config: Config) -> rpc.Limits:
@@ -406,16 +434,25 @@ def _upstream(
     starts: asyncio.Semaphore,
     outside: Outside,
     questions: record.Questions,
+    credentials: UpstreamCredentials,
 ) -> Upstream:
     limits = _frame_limits(loaded.config)
     asking = _asking(upstream, loaded, questions)
+    own: OwnSessions | None = None
     if upstream.command:
         open_session = open_leased = _by_command(name, upstream, loaded, limits, paths)
     else:
-        open_session = _by_url(name, upstream, loaded, limits, outside)
+        lend = credentials.lend(name)
+        most = 64 if lend is None else CONNECTIONS
+        open_for = _by_url(name, upstream, loaded, limits, outside, max_per_origin=most)
+        open_session = partial(open_for, credentials.own(name))
+        own = None if lend is None else _own_sessions(name, upstream, open_for, lend, credentials.anybody(name))
         # Connections of their own: what waits for a person holds two, and other calls must not wait for it.
         connections = _LEASED_CONNECTIONS * asking.bounds.in_all
-        open_leased = _by_url(name, upstream, loaded, limits, outside, max_per_origin=connections)
+        leased_for = _by_url(name, upstream, loaded, limits, outside, max_per_origin=connections)
+        open_leased = partial(leased_for, credentials.own(name))
+        if own is not None and own.anybody is not None:
+            open_session = open_leased = own.for_lists
     return Upstream(
         name,
         open_session,
@@ -429,6 +466,27 @@ def _upstream(
         listed=_warning(loaded, name),
         asking=asking,
         open_leased=open_leased,
+        own=own,
+        entry=credentials.entry(name),
+        before=credentials.before(name),
+    )
+
+
+def _own_sessions(
+    name: str,
+    upstream: UpstreamConfig,
+    open_for: OpenFor,
+    lend: Lend,
+    anybody: Callable[[], Principal | None] | None,
+) -> OwnSessions:
+    return OwnSessions(
+        name,
+        open_for,
+        lend,
+        upstream.url or "",
+        start_timeout_s=upstream.start_timeout_s,
+        idle_s=max(upstream.idle_stop_s, upstream.max_deadline_s),
+        anybody=anybody,
     )
 
 
@@ -517,7 +575,7 @@ def _by_url(
     outside: Outside,
     *,
     max_per_origin: int = 64,
-) -> Callable[[Noted, Respondent], Awaitable[Session]]:
+) -> OpenFor:
     url = upstream.url or ""
     try:
         origin, _ = Origin.parse(url)
@@ -534,7 +592,10 @@ def _by_url(
     )
     headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
 
-    async def open_session(noted: Noted, respondent: Respondent) -> Session:
+    async def open_session(credentials: Credentials | None, noted: Noted, respondent: Respondent) -> Session:
+        if credentials is not None:
+            # First: that there are none is the fault of nobody whom a request could reach.
+            await credentials.headers("POST", url)
         session = await open_url(
             client,
             url,
@@ -545,7 +606,16 @@ def _by_url(
             max_deadline_s=upstream.max_deadline_s,
             limits=limits,
             respondent=respondent,
+            credentials=credentials,
         )
         return with_tasks(session)
 
     return open_session
+
+
+def _of_an_issuer(loaded: Loaded, outside: Outside, name: str, url: str) -> HttpClient:
+    """What reaches who gives tokens for an upstream: as near as that itself is, and by the same way out."""
+    upstream = loaded.config.upstreams[name]
+    origin, _ = Origin.parse(url)
+    near = Reach[upstream.reach.upper()] if upstream.reach is not None else Reach.PUBLIC
+    return outside.client(name, upstream, reach=max(near, reach_of(origin.host)), limits=FETCHED)

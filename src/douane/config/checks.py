@@ -13,6 +13,7 @@ from .auth_checks import of_auth
 from .model import Config, UpstreamConfig, UpstreamTls
 from .problem import Place, Problem, problem_at
 from .shown import NAME, of_names, of_servers
+from .upstream_checks import of_secrets, of_upstream_auth
 
 __all__ = ["Shape", "meant", "plain_http_warnings"]
 
@@ -124,7 +125,13 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
             yield problem(
                 ("listen", "hosts", index), "is no host[:port] as clients send it", "write gateway.example:443"
             )
-    for place, message, remedy in (*of_names(config, lines), *of_servers(config), *_of_network(config), *of_auth(config)):
+    for place, message, remedy in (
+        *of_names(config, lines),
+        *of_servers(config),
+        *_of_network(config),
+        *of_auth(config),
+        *of_secrets(config),
+    ):
         yield problem(place, message, remedy)
     for name, upstream in config.upstreams.items():
         at = ("upstreams", name)
@@ -183,7 +190,7 @@ def _of_upstream(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
 
 
 def _of_command(upstream: UpstreamConfig) -> Iterator[tuple[Place, str, str]]:
-    for key, unset in (("headers", {}), ("reach", None), ("tls", UpstreamTls())):
+    for key, unset in (("headers", {}), ("reach", None), ("tls", UpstreamTls()), ("auth", None)):
         if getattr(upstream, key) == unset:
             continue
         yield (key,), "belongs to a `url`; this server has a `command`", ""
@@ -206,6 +213,7 @@ def _of_url(upstream: UpstreamConfig, url: str) -> Iterator[tuple[Place, str, st
             yield (key,), "belongs to a `command`; this server has a `url`", ""
     if upstream.processes != 1:
         yield ("processes",), "belongs to a `command`; this server has a `url`", ""
+    yield from of_upstream_auth(upstream)
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https"):
         yield ("url",), "needs http:// or https:// and a host", "write https://host[:port]/path"
@@ -242,6 +250,10 @@ def plain_http_warnings(config: Config, lines: Mapping[Place, int]) -> Iterator[
     """Credentials that would cross a network in the clear."""
     for name, upstream in config.upstreams.items():
         parts = urlsplit(upstream.url or "")
-        if parts.scheme == "http" and upstream.headers and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        if (
+            parts.scheme == "http"
+            and (upstream.headers or upstream.auth)
+            and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+        ):
             place = ("upstreams", name, "url")
-            yield problem_at(lines, place, "its headers cross the network in the clear", "use https://")
+            yield problem_at(lines, place, "its credentials cross the network in the clear", "use https://")

@@ -63,4 +63,7 @@ def _docstrings() -> dict[str, dict[str, str]]:
                 and isinstance(below.value, ast.Constant)
                 and isinstance(below.value.value, str)
             }
+            for base in node.bases:
+                if isinstance(base, ast.Name) and base.id in found:
+                    found[node.name] = found[base.id] | found[node.name]
     return found

@@ -12,6 +12,7 @@ __all__ = [
     "Audit",
     "Certificate",
     "Config",
+    "ExchangeConfig",
     "Limits",
     "Listen",
     "Log",
@@ -21,9 +22,12 @@ __all__ = [
     "Reads",
     "Selected",
     "ServerConfig",
+    "TokenClient",
+    "UpstreamAuth",
     "UpstreamConfig",
     "UpstreamTls",
     "UriOverride",
+    "UserGrantConfig",
 ]
 
 MAX_FRAME_BYTES = 1024 * 1024 * 1024
@@ -124,6 +128,66 @@ class NamedOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nobody sees or calls it."""
 
 
+class TokenClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the gateway is known where an upstream's tokens come from."""
+
+    issuer: str | None = None
+    """Who gives them: its metadata say where they are asked for. As it calls itself, to the last character."""
+    token_endpoint: str | None = None
+    """Where they are asked for, of an issuer that has no metadata."""
+    id: str = ""
+    """Our client id there."""
+    secret: str = ""
+    """Our client secret. This or `key`."""
+    key: str | None = None
+    """A file with a private key in PEM: what it signs is shown instead of a secret that two have to keep."""
+    scopes: tuple[str, ...] = ()
+    """What is asked for. Unset: what the issuer gives us anyway."""
+    resource: str | None = None
+    """What the token is for. Unset: the upstream's `url`, as the protocol wants it; empty: it is not said."""
+
+
+class ExchangeConfig(TokenClient, frozen=True, forbid_unknown_fields=True):
+    """RFC 8693: for the token a caller came with, one for the upstream. The caller's own never goes there."""
+
+    audience: str = ""
+    """The upstream by the issuer's own name for it, where it does not go by `resource`."""
+    subject_token_type: str = "urn:ietf:params:oauth:token-type:access_token"
+    """What the caller's token is."""
+
+
+class UserGrantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each user grants the gateway himself, on a page that he is shown when he calls."""
+
+    issuer: str | None = None
+    """Where he logs in. Unset: where the upstream says."""
+    id: str | None = None
+    """Our client id there. Unset: the gateway registers itself, where that can be done."""
+    secret: str = ""
+    """Our client secret, if it has one."""
+    key: str | None = None
+    """Or a file with a private key in PEM."""
+    scopes: tuple[str, ...] = ()
+    """What is asked for. Unset: what the upstream says."""
+
+
+class UpstreamAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose credentials a `url` is called with. Never the caller's own token."""
+
+    client: TokenClient | None = None
+    """The gateway's own, whoever calls. Beside one of the others: what the lists are read with. Without it they are read
+    in the name of somebody who is known there, and are shown to those who are."""
+    exchange: ExchangeConfig | None = None
+    """Each caller's, in exchange for the token it came with."""
+
+    user: UserGrantConfig | None = None
+    """Each user's own, granted by himself. This or `exchange`."""
+
+    @property
+    def is_each_callers(self) -> bool:
+        return self.exchange is not None or self.user is not None
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One server: a `command` to run, or a `url` to call."""
 
@@ -138,6 +202,11 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     headers: dict[str, str] = {}
     """Sent with every request to `url`."""
+    auth: UpstreamAuth | None = None
+    """Tokens for `url`. Unset: none, or what `headers` say."""
+    bind: dict[str, dict[str, str]] = {}
+    """By its own names of tools: which argument is which of `secrets`. Whoever calls neither knows nor sees it. An argument
+    within another is written with dots."""
     reach: Literal["public", "private", "loopback"] | None = None
     """What the URL's name may resolve to. Unset: public, but what a literal address or `localhost` itself says."""
     tls: UpstreamTls = UpstreamTls()
@@ -236,6 +305,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """At least one."""
     servers: dict[str, ServerConfig] = {}
     """Virtual servers by name, beside the whole at /mcp."""
+    secrets: dict[str, str] = {}
+    """By name, what `bind` of upstreams puts into arguments: from variables, so that none stands here."""
     listen: Listen = Listen()
     auth: Auth = Auth()
     """Beside the token of the first start."""

@@ -27,7 +27,7 @@ from .listen import Listening, Place
 from .pages import Pages
 from .router import Router
 from .upstream import Upstream
-from .view import View
+from .view import View, known_to_all
 
 __all__ = ["Gateway", "Settings"]
 
@@ -61,13 +61,14 @@ class Gateway:
         epoch: Callable[[], str] = lambda: "",
         judge: Callable[[Call], Refused | None] = lambda call: None,
         pages: Mapping[str, Page] = _NO_PAGES,
+        strange_to: Callable[[Principal], frozenset[str]] = known_to_all,
     ) -> None:
         """`seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
         are others, who listens is asked for anew, and what is under way is put to `judge`, which says how it would be
         refused now. `pages`: what is served beside the endpoints, see `Pages`."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
         self._admit, self._waiting, self._pages = admit, Waiting(), Pages(pages)
-        self.inner = {name: Chain(inner(name), upstream, dispatches=True) for name, upstream in upstreams.items()}
+        self.inner = {name: Chain(inner(name), upstream.end, dispatches=True) for name, upstream in upstreams.items()}
         ends = {name: chain.run for name, chain in self.inner.items()}
         # The same for who subscribes, whom each upstream serves in another way.
         subscribing = {n: Chain(inner(n), u.subscribe, dispatches=True).run for n, u in upstreams.items()}
@@ -75,7 +76,7 @@ class Gateway:
         deferring = Deferring(ends, handles)
 
         def front(shown: Shown, name: str = "") -> Front:
-            end = Router(View(shown.lists, sees_originals=sees_originals), ends, deferring)
+            end = Router(View(shown.lists, sees_originals=sees_originals, strange_to=strange_to), ends, deferring)
             return Front(
                 shown,
                 end,

@@ -5,16 +5,17 @@ Nothing that was sent is sent again.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 import msgspec
 from msgspec.structs import replace
 
+from ..auth.credentials import LoginFailed
 from ..flow.chain import Emit
 from ..flow.rounds import Exchange, Parking
 from ..guards.forms import secret_field
-from ..protocol.call import JSON, Call
+from ..protocol.call import JSON, Call, Principal
 from ..protocol.methods import METHODS
 from ..protocol.offers import Askable, offered, question_fault
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome
@@ -26,7 +27,7 @@ from ..transports.link import LinkClosed
 from ..wire.codes import POLICY_DENIED, UPSTREAM_UNAVAILABLE
 from ..wire.json import is_object
 from .leased_call import LeasedCall
-from .leases import Bounds, Lease, Leases, NoneFree, Refused, unheard
+from .leases import Bounds, Lease, Leases, NoneFree, OpenLeased, Refused, unheard
 
 __all__ = ["Asking", "Interactive", "judged", "judged_task"]
 
@@ -122,15 +123,20 @@ class Interactive:
     def __init__(
         self,
         name: str,
-        open_session: Callable[[Respondent], Awaitable[Session]],
+        open_session: OpenLeased,
         asking: Asking,
         outdated: Callable[[Call], Refusal | None],
         *,
         idle_s: float,
+        owner: Callable[[Principal], Hashable] | None = None,
     ) -> None:
-        """`outdated`: how a call is refused whose target is no longer what its caller was shown."""
+        """`outdated`: how a call is refused whose target is no longer what its caller was shown. `owner`: whose a session
+        is, where that is less than a principal's identity."""
         self._name, self._asking, self._outdated = name, asking, outdated
-        self.leases = Leases(open_session, asking.bounds, idle_s=idle_s, roots=asking.roots, refused=asking.refused)
+        more = {} if owner is None else {"owner": owner}
+        self.leases = Leases(
+            open_session, asking.bounds, idle_s=idle_s, roots=asking.roots, refused=asking.refused, **more
+        )
         self._parking = Parking(self._begin, ttl_s=asking.ttl_s)
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
@@ -140,6 +146,8 @@ class Interactive:
                 # What was surely not sent may be sent once more: the session had ended unnoticed.
                 emit.trail.attempts = 2
                 outcome = await self._parking(call, emit)
+        except LoginFailed as exc:
+            return Failed(UPSTREAM_UNAVAILABLE, f"{exc} (call {call.id})", "no")
         except (CannotConnect, LinkClosed, TimeoutError) as exc:
             # Why may quote commands and stderr: that is for the log.
             logger.warning("upstream %s: a session for call %s could not be opened: %s", self._name, call.id, exc)

@@ -6,7 +6,7 @@ further calls of the same principal with the same offer, within bounds: the one 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
 import msgspec
@@ -18,12 +18,14 @@ from ..sdk.session import Session
 from ..wire import json
 from ..wire.codes import METHOD_NOT_FOUND
 
-__all__ = ["Bounds", "Lease", "Leases", "NoneFree", "Refused", "unheard"]
+__all__ = ["Bounds", "Lease", "Leases", "NoneFree", "OpenLeased", "Refused", "unheard"]
 
 _UNCLAIMED = ("", "", "")
 """Whose a session is that has served nobody yet."""
 
-Key = tuple[tuple[str, str, str], bytes]
+OpenLeased = Callable[[Respondent, Principal | None], Awaitable[Session]]
+"""One that answers what it is asked so, for one principal or for nobody yet."""
+Key = tuple[Hashable, bytes]
 """Whose calls, and what they offer."""
 
 
@@ -34,6 +36,10 @@ belongs to and the endpoint that came by."""
 
 def unheard(method: str, code: int, call: Call | None, endpoint: str) -> None:
     return
+
+
+def _identity(who: Principal) -> Hashable:
+    return who.identity
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -80,15 +86,18 @@ class Leases:
 
     def __init__(
         self,
-        open_session: Callable[[Respondent], Awaitable[Session]],
+        open_session: OpenLeased,
         bounds: Bounds,
         *,
         idle_s: float,
         roots: tuple[JSON, ...] = (),
         refused: Refused = unheard,
+        owner: Callable[[Principal], Hashable] = _identity,
     ) -> None:
         """`roots`: what the operator answers to a server that asks for them outside of any call that has some.
-        `refused` is told of questions that nobody answers."""
+        `refused` is told of questions that nobody answers. `owner`: whose a session is; where each has credentials of its
+        own, nobody gets one that was opened for nobody."""
+        self._owner = owner
         self._open_session, self._bounds, self._idle_s, self._roots = open_session, bounds, idle_s, roots
         self._refused = refused
         self._loop = asyncio.get_running_loop()
@@ -108,7 +117,7 @@ class Leases:
 
     async def take(self, principal: Principal, offer: JSON, deadline_s: float) -> Lease:
         """A session for one call. Raises NoneFree, or what opening one raises."""
-        key = (principal.identity, json.encode(offer))
+        key = (self._owner(principal), json.encode(offer))
         try:
             async with asyncio.timeout_at(deadline_s), self._freed:
                 await self._freed.wait_for(lambda: self._closed or self._has_room(key))
@@ -116,7 +125,7 @@ class Leases:
             raise NoneFree from None
         if self._closed:
             raise NoneFree
-        return self._reused(key) or await self._opened(key, offer)
+        return self._reused(key) or await self._opened(key, offer, principal)
 
     async def unclaimed(self, offer: JSON) -> Lease:
         """One that nobody has called yet; given back, it is for whoever comes first with this offer. Raises as `take`."""
@@ -124,7 +133,7 @@ class Leases:
         lease = self._reused(key)
         if lease is None and (self._closed or len(self._taken) >= self._bounds.in_all):
             raise NoneFree
-        return lease or await self._opened(key, offer)
+        return lease or await self._opened(key, offer, None)
 
     def wait(self, lease: Lease) -> None:
         """Its call waits for an answer: meanwhile another may run."""
@@ -154,6 +163,12 @@ class Leases:
             self._beside(lease.session.aclose())
             self._tell()
 
+    def forget(self, belongs: Callable[[Hashable], bool]) -> None:
+        """Whose credentials were withdrawn or changed loses what was opened with them: open calls end."""
+        for lease in (*self._idle, *self._taken):
+            if belongs(lease.key[0]):
+                self.destroy(lease)
+
     def drop_idle(self) -> None:
         """What the upstream offers may have changed: later calls get sessions of their own time."""
         for lease in tuple(self._idle):
@@ -169,7 +184,7 @@ class Leases:
     # --- room ---
 
     def _has_room(self, key: Key) -> bool:
-        if any(_fits(lease, key) for lease in self._idle):
+        if any(self._fits(lease, key) for lease in self._idle):
             return True
         owner, bounds = key[0], self._bounds
         if sum(lease.key == key and not lease.waits for lease in self._taken) >= bounds.alike:
@@ -181,7 +196,7 @@ class Leases:
 
     def _reused(self, key: Key) -> Lease | None:
         # The one used last: a server that keeps something between calls keeps it there.
-        lease = next((lease for lease in reversed(self._idle) if _fits(lease, key)), None)
+        lease = next((lease for lease in reversed(self._idle) if self._fits(lease, key)), None)
         if lease is None:
             return None
         self._idle.remove(lease)
@@ -191,14 +206,14 @@ class Leases:
         self._taken.add(lease)
         return lease
 
-    async def _opened(self, key: Key, offer: JSON) -> Lease:
+    async def _opened(self, key: Key, offer: JSON, principal: Principal | None) -> Lease:
         self._make_room(key)
         lease = Lease(key)
         # Before it is opened: what is being opened counts.
         self._taken.add(lease)
         declared = {**offer, "roots": {}} if self._roots else offer
         try:
-            lease.session = await self._open_session(self._respondent(lease, declared))
+            lease.session = await self._open_session(self._respondent(lease, declared), principal)
         except BaseException:
             self._taken.discard(lease)
             self._tell()
@@ -254,6 +269,7 @@ class Leases:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-
-def _fits(lease: Lease, key: Key) -> bool:
-    return lease.key[1] == key[1] and lease.key[0] in (key[0], _UNCLAIMED)
+    def _fits(self, lease: Lease, key: Key) -> bool:
+        if lease.key[1] != key[1]:
+            return False
+        return lease.key[0] == key[0] or (lease.key[0] == _UNCLAIMED and self._owner is _identity)

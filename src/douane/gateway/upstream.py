@@ -7,14 +7,15 @@ anything themselves: they say that the upstream is wanted and wait, or are told 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Literal, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from ..flow.chain import Emit, Trail
-from ..protocol.call import JSON, Call
+from ..auth.credentials import LoginFailed
+from ..flow.chain import Emit, Handler, Trail
+from ..protocol.call import JSON, Call, Principal
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from ..protocol.tasks import EXTENSION, without
 from ..protocol.versions import Era
@@ -26,10 +27,11 @@ from ..sdk.session import Noted, Session, Welcome
 from ..sdk.task_session import runs_as_task
 from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
-from ..wire.codes import INVALID_PARAMS, MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
+from ..wire.codes import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
 from .crawl import crawl
 from .interactive import Asking, Interactive, judged, judged_task
 from .leases import NoneFree
+from .own_sessions import OwnSessions
 from .watched import UPDATED, Watched
 
 __all__ = ["State", "Times", "Upstream"]
@@ -44,7 +46,9 @@ _MAX_URI = 8192
 """Of a resource that is told of."""
 CARRIED = frozenset({EXTENSION})
 """The extensions that callers can use through the gateway. No other is offered to them, nor to upstreams."""
-_OUR_FAULT = "a fault of the gateway; its log says more"
+_ENTRY = "connect"
+_OUR_FAULT = "a fault of the gateway"
+_SEE_LOG = "the gateway's log says why"
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -100,10 +104,16 @@ class Upstream:
         listed: Callable[[Sequence[Item]], None] = _nobody,
         asking: Asking = _ASKING,
         open_leased: Callable[[Noted, Respondent], Awaitable[Session]] | None = None,
+        own: OwnSessions | None = None,
+        entry: str | None = None,
+        before: Callable[["Upstream"], Handler] | None = None,
     ) -> None:
         """`listed` is told all it offers whenever it was asked, before anybody sees it. `open_leased`: for the sessions of
-        calls that may be asked something, where that is not `open_session`.
+        calls that may be asked something, where that is not `open_session`. `own`: the sessions of its callers, where each
+        has credentials of its own; then the one that is opened here is for the lists alone. `entry`: describes the tool by
+        which one logs in there, for who sees nothing of it before. `before`: what stands between the chain and it.
         """
+        self.end: Handler = self if before is None else before(self)
         self.name, self.times = name, times
         self.state: State = "asleep"
         self.reason = "not started yet"
@@ -119,7 +129,19 @@ class Upstream:
         """Told of each task that it says has changed: our name, and its id here."""
         self._stops_when_idle = stops_when_idle
         self._asking = asking
-        self._interactive = Interactive(name, self._open_leased, asking, self._outdated, idle_s=times.idle_stop_s)
+        self._own, self._entry = own, entry
+        self.entry = _ENTRY
+        """The own name of the tool by which one logs in."""
+        self._interactive = Interactive(
+            name,
+            self._open_leased,
+            asking,
+            self._outdated,
+            idle_s=times.idle_stop_s,
+            owner=None if own is None else _whole,
+        )
+        if own is not None:
+            own.noted = self._on_leased_note
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stale = asyncio.Event()
@@ -156,6 +178,8 @@ class Upstream:
             self._owner.cancel()
             await asyncio.wait({self._owner})
         await self._interactive.aclose()
+        if self._own is not None:
+            await self._own.aclose()
         self.state, self.reason = "closed", "the gateway is stopping"
         self._settle()
 
@@ -214,11 +238,22 @@ class Upstream:
 
     async def subscribe(self, call: Call, emit: Emit) -> Outcome:
         """A `Handler` for `resources/subscribe`."""
+        if self._own is not None:
+            # One session would be told what all of them may see.
+            return Failed(
+                METHOD_NOT_FOUND, f"upstream {self.name}: tells nobody of changes: each calls it as himself", "no"
+            )
         uri = call.name or ""
         if uri in self.watched:
             return Complete({})
         session = self._session or await self._await_session(call)
         return session if isinstance(session, Failed) else await self.watched.add(uri, session)
+
+    def forget(self, belongs: Callable[[Principal], bool]) -> None:
+        """Whose credentials were withdrawn or changed begins anew, with sessions of his own."""
+        if self._own is not None:
+            self._own.forget(belongs)
+            self._interactive.leases.forget(lambda owner: isinstance(owner, Principal) and belongs(owner))
 
     def _outdated(self, call: Call) -> Refused | None:
         """Whether what is called is no longer what the caller was shown."""
@@ -235,6 +270,8 @@ class Upstream:
         return Refused(MISSING_CAPABILITY, reason, {"requiredCapabilities": required})
 
     async def _await_session(self, call: Call) -> Session | Failed:
+        if self._own is not None:
+            return await self._own.session(call)
         self._wanted.set()
         if self.state == "closed" or (self.state == "down" and self._loop.time() < self._retry_at_s):
             return self.unavailable()
@@ -254,6 +291,9 @@ class Upstream:
         failures = 0
         while True:
             await self._wanted.wait()
+            if self._own is not None and self._own.anybody is not None and self._own.anybody() is None:
+                self._wait_for_somebody()
+                continue
             self.state, self.reason = "starting", "starting"
             began_s = self._loop.time()
             try:
@@ -261,13 +301,17 @@ class Upstream:
                     session = await self._open()
             except (CannotConnect, LinkClosed, TimeoutError) as exc:
                 failures += 1
-                await self._rest(failures, str(exc) or "took too long to start", "it cannot be started")
+                await self._rest(failures, str(exc) or "took too long to start", f"it cannot be started; {_SEE_LOG}")
+                continue
+            except LoginFailed as exc:
+                failures += 1
+                await self._rest(failures, str(exc), str(exc))
                 continue
             except Exception:
                 # The edge of this task: were it to end here, callers would wait for a start that never comes.
                 logger.exception("upstream %s could not be started", self.name)
                 failures += 1
-                await self._rest(failures, _OUR_FAULT, _OUR_FAULT)
+                await self._rest(failures, _OUR_FAULT, f"{_OUR_FAULT}; {_SEE_LOG}")
                 continue
             try:
                 self.watched.begin(session)
@@ -285,7 +329,28 @@ class Upstream:
             logger.warning("upstream %s ended: %s", self.name, ended)
             failures = failures + 1 if self._loop.time() - began_s < self.times.steady_s else 0
             if failures:
-                await self._rest(failures, ended, "it ended")
+                await self._rest(failures, ended, f"it ended; {_SEE_LOG}")
+
+    def _wait_for_somebody(self) -> None:
+        """Nobody is known there, so nothing can be read; whoever comes first has to log in."""
+        self._wanted.clear()
+        self.state, self.reason = "asleep", "nobody has logged in there yet"
+        self._digests, self._only_asking = {method: {} for method in _KIND_OF}, {}
+        self._catalog.publish(self.name, self._entries([]), frozenset({"tools"}) if self._entry else frozenset())
+        self._settle()
+
+    def wake(self) -> None:
+        """Somebody has become known there."""
+        self._wanted.set()
+
+    def _entries(self, items: Sequence[Item]) -> list[Item]:
+        """The tool by which one logs in, shown to who has not."""
+        if self._entry is None:
+            return []
+        taken = any(item.kind == "tools" and item.name == _ENTRY for item in items)
+        self.entry = f"{_ENTRY}_gateway" if taken else _ENTRY
+        definition = {"name": self.entry, "description": self._entry, "inputSchema": {"type": "object"}}
+        return [replace(self.naming.item("tools", self.entry, definition, definition), shown_to="strangers")]
 
     async def _open(self) -> Session:
         async with asyncio.timeout(self.times.start_timeout_s):
@@ -298,7 +363,8 @@ class Upstream:
             await session.aclose()
             raise
         self.starts += 1
-        self._session, self.state, self.reason = session, "up", ""
+        self._session = session if self._own is None else None
+        self.state, self.reason = "up", ""
         self._last_used_s = self._loop.time()
         session.ended.add_done_callback(lambda _: self._lose(session))
         self._settle()
@@ -319,21 +385,26 @@ class Upstream:
             more = [item for item in await self._list_asking(deadline_s) if (item.kind, item.name) not in known]
         self._digests, self._only_asking = _digests(items), _digests(more)
         items += more
+        if self._entry is not None:
+            items = [replace(item, shown_to="known") for item in items]
+            items += self._entries(items)
         self._listed(items)
-        self._catalog.publish(self.name, items, _abilities(session.welcome))
+        self._catalog.publish(self.name, items, _abilities(session.welcome, alike=self._own is None))
 
     async def _list_asking(self, deadline_s: float) -> list[Item]:
         """What it lists to a client that can be asked all that the operator allows. Nothing, where that fails."""
         try:
             async with asyncio.timeout_at(deadline_s), self._interactive.unclaimed() as session:
                 return await crawl(session, self.naming, deadline_s)
-        except (CannotConnect, LinkClosed, TimeoutError, NoneFree) as exc:
+        except (CannotConnect, LinkClosed, LoginFailed, TimeoutError, NoneFree) as exc:
             logger.warning("upstream %s cannot be listed as a client sees it that can be asked: %s", self.name, exc)
             return []
 
-    async def _open_leased(self, respondent: Respondent) -> Session:
+    async def _open_leased(self, respondent: Respondent, principal: Principal | None) -> Session:
         # Outside of the gate: its owner may hold that, and lists.
         noted = self._on_leased_note if self._asking.lists else _ignore_note
+        if self._own is not None and principal is not None:
+            return await self._own.leased(principal, respondent, noted)
         async with asyncio.timeout(self.times.start_timeout_s):
             return await self._open_leased_session(noted, respondent)
 
@@ -376,7 +447,7 @@ class Upstream:
         pause_s = min(self.times.first_pause_s * 2 ** min(failures - 1, 16), self.times.longest_pause_s)
         pause_s *= random.uniform(0.8, 1.2)
         self._retry_at_s = self._loop.time() + pause_s
-        self.state, self.reason = "down", f"{shown}; the gateway's log says why"
+        self.state, self.reason = "down", shown
         self._catalog.withdraw(self.name, f"down: {self.reason}")
         self._settle()
         logger.warning("upstream %s is down (%s); next attempt in %.1f s", self.name, reason, pause_s)
@@ -414,6 +485,12 @@ def _cut_off(refusal: Refused, trail: Trail) -> Failed:
     return Failed(refusal.code, said, "unknown", refusal.data)
 
 
-def _abilities(welcome: Welcome) -> frozenset[str]:
-    tells = has_member(welcome.capabilities, "resources", "subscribe")
+def _whole(principal: Principal) -> Hashable:
+    """Not its identity alone: with other scopes its credentials are others, too."""
+    return principal
+
+
+def _abilities(welcome: Welcome, *, alike: bool) -> frozenset[str]:
+    """`alike`: it is called in one way, whoever calls."""
+    tells = alike and has_member(welcome.capabilities, "resources", "subscribe")
     return welcome.abilities | {"subscribe"} if tells else welcome.abilities - {"subscribe"}

@@ -21,15 +21,21 @@ from ..registry.catalog import Item, Kind, Lists
 from ..wire import json
 from ..wire.codes import INVALID_PARAMS
 
-__all__ = ["HIDDEN", "MISSING", "ORIGINAL", "View"]
+__all__ = ["HIDDEN", "MISSING", "ORIGINAL", "View", "known_to_all"]
 
 MISSING = "douane/missing"
 ORIGINAL = "douane/original"
 HIDDEN = "douane/hidden"
 
+_NONE = frozenset[str]()
+
 
 def _nobody(principal: Principal) -> bool:
     return False
+
+
+def known_to_all(principal: Principal) -> frozenset[str]:
+    return _NONE
 
 
 class View:
@@ -42,10 +48,12 @@ class View:
         page_items: int = 1000,
         ttl_ms: int = 5_000,
         sees_originals: Callable[[Principal], bool] = _nobody,
+        strange_to: Callable[[Principal], frozenset[str]] = known_to_all,
     ) -> None:
+        """`strange_to`: the upstreams that do not know somebody yet, of those that each calls as himself."""
         self._lists, self._page_items, self._ttl_ms = lists, page_items, ttl_ms
-        self._sees_originals = sees_originals
-        self._kept: dict[tuple[str, int, bool], tuple[Complete, str]] = {}
+        self._sees_originals, self._strange_to = sees_originals, strange_to
+        self._kept: dict[tuple[str, int, bool, frozenset[str]], tuple[Complete, str]] = {}
         self._generation = -1
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
@@ -56,11 +64,12 @@ class View:
         if start is None:
             return Refused(INVALID_PARAMS, "client: the cursor is not of this list, or the list changed; list again")
         with_originals = self._with_originals(call)
-        kept = self._kept.get((call.method, start, with_originals))
+        strange = self._strange_to(call.principal)
+        kept = self._kept.get((call.method, start, with_originals, strange))
         if kept is None:
-            page = self._page(call.method, start, with_originals)
+            page = self._page(call.method, start, with_originals, strange)
             digest = hashlib.sha256(page.encoded or b"").hexdigest()
-            kept = self._kept[call.method, start, with_originals] = (page, digest)
+            kept = self._kept[call.method, start, with_originals, strange] = (page, digest)
         # What was shown is written down by its digest: a list is large, and the same for everybody until it changes.
         emit.trail.shown = kept[1]
         return kept[0]
@@ -69,9 +78,9 @@ class View:
         meta: object = call.params.get("_meta")
         return json.is_object(meta) and meta.get(ORIGINAL) is True and self._sees_originals(call.principal)
 
-    def _page(self, method: str, start: int, with_originals: bool) -> Complete:
+    def _page(self, method: str, start: int, with_originals: bool, strange: frozenset[str]) -> Complete:
         kind = cast("Kind", METHODS[method].lists)
-        items = self._lists.items(kind)
+        items = [item for item in self._lists.items(kind) if _is_for(item, strange)]
         page = items[start : start + self._page_items]
         shown = [_beside(item) if with_originals else item.definition for item in page]
         result: dict[str, Any] = {"resultType": "complete", kind: shown}
@@ -104,6 +113,10 @@ class View:
         ours = cursor == self._cursor(start) and start % self._page_items == 0
         within = 0 < start < len(self._lists.items(cast("Kind", METHODS[method].lists)))
         return start if ours and within else None
+
+
+def _is_for(item: Item, strange: frozenset[str]) -> bool:
+    return item.shown_to == "everybody" or (item.shown_to == "strangers") == (item.upstream in strange)
 
 
 def _beside(item: Item) -> dict[str, Any]:

@@ -2,7 +2,18 @@
 
 from enum import Enum
 
-__all__ = ["BATCHING", "HANDSHAKE", "LATEST_HANDSHAKE", "MODERN", "STATELESS", "TASKS_SINCE", "Era", "era_of", "settle"]
+__all__ = [
+    "BATCHING",
+    "HANDSHAKE",
+    "LATEST_HANDSHAKE",
+    "MODERN",
+    "STATELESS",
+    "TASKS_SINCE",
+    "URLS_SINCE",
+    "Era",
+    "era_of",
+    "settle",
+]
 
 
 class Era(Enum):
@@ -21,6 +32,8 @@ BATCHING = frozenset({"2025-03-26"})
 """Where several messages may come as one array (2025-03-26/basic/index.mdx, batching; gone with 2025-06-18)."""
 TASKS_SINCE = "2025-11-25"
 """The revision of the handshake era that has tasks, as an experiment."""
+URLS_SINCE = "2025-11-25"
+"""The revision since which clients can be shown a page."""
 
 
 def era_of(revision: str) -> Era | None:

@@ -1,7 +1,7 @@
 """One thing an upstream offers, as the upstream wrote it and as the gateway shows it."""
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ class Item(msgspec.Struct, frozen=True):
     """Of a tool: `optional` where its upstream can run it as a task."""
     hidden: bool = False
     """The operator wants nobody to see it."""
+    shown_to: Literal["everybody", "known", "strangers"] = "everybody"
+    """Of an upstream that each calls as himself: to those it knows, or to those who have to log in there first."""
 
 
 def told_apart_as(item: Item, exposed: str) -> Item:

@@ -5,6 +5,7 @@ A gateway and a server are served alike: a `Handler` behind the doors, and an `O
 
 import logging
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import time
 from typing import Any, Protocol
@@ -22,9 +23,9 @@ from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
 from ..protocol.param_headers import ParamHeader
 from ..protocol.questions import undeclared
 from ..protocol.tasks import OFFERED
-from ..protocol.versions import TASKS_SINCE
+from ..protocol.versions import TASKS_SINCE, URLS_SINCE
 from ..wire import rpc
-from ..wire.codes import MISSING_CAPABILITY
+from ..wire.codes import MISSING_CAPABILITY, URL_ELICITATION_REQUIRED
 from .asked_client import AskedClient, Say
 from .interaction import Interactions, cannot_ask
 from .older_tasks import OlderTasks, speaks_of_tasks
@@ -207,7 +208,7 @@ class Listener:
             return outcome
 
         async def ask(questions: Mapping[str, JSON]) -> JSON:
-            refused = _unaskable(call, questions, say)
+            refused = _unaskable(call, questions, say, revision)
             if refused is not None:
                 self.refusals.refused(replace(call, id=new_id()), refused)
                 raise Unanswered(refused)
@@ -294,8 +295,19 @@ class Listener:
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}
 
 
-def _unaskable(call: Call, questions: Mapping[str, JSON], say: Say | None) -> Refused | None:
+def _unaskable(call: Call, questions: Mapping[str, JSON], say: Say | None, revision: str) -> Refused | None:
     missing = undeclared(questions.values(), call.capabilities)
     if missing is not None:
         return cannot_ask(missing)
-    return Refused(MISSING_CAPABILITY, _NO_STREAM) if say is None else None
+    return _unsaid(questions, revision) if say is None else None
+
+
+def _unsaid(questions: Mapping[str, JSON], revision: str) -> Refused:
+    """The answer to who cannot be asked where it calls: pages it is told of all the same (2025-11-25, error -32042)."""
+    asked = (question.get("params", _NOTHING) for question in questions.values())
+    pages = [params for params in asked if params.get("mode") == "url"]
+    if revision < URLS_SINCE or len(pages) < len(questions):
+        return Refused(MISSING_CAPABILITY, _NO_STREAM)
+    told = [{**page, "elicitationId": secrets.token_urlsafe(16)} for page in pages]
+    said = "client: somebody has to visit a page first; then call again"
+    return Refused(URL_ELICITATION_REQUIRED, said, {"elicitations": told})
