@@ -54,7 +54,8 @@ def _said(feature: str, test: str, said: Sequence[str]) -> Row:
 
 
 _EVENTS, _QUESTIONS = "frontdoor/test_events.py::", "frontdoor/test_questions.py::"
-_INTERACTIVE, _ASKING = "gateway/test_interactive.py::", "sdk/test_asking.py::"
+_INTERACTIVE = "gateway/test_interactive.py::"
+_BAD, _NOW = "frontdoor/test_bad_input.py::", "frontdoor/test_allowed_now.py::"
 _ANSWERS = "counterparts/test_questions.py::test_the_official_client_answers_what_official_servers_ask"
 _FOUR = ("http-legacy-1-stdio", "http-auto-1-stdio", "http-legacy-2-stdio", "http-auto-2-stdio")
 _ERAS = ("handshake-handshake", "newest-handshake", "handshake-newest", "newest-newest")
@@ -194,12 +195,12 @@ _DIES = "transports/test_child.py::test_a_child_deaf_to_sigterm_and_to_the_end_o
 
 TRAPS = (
     Trap(1, "the server asks in mid-call, the client is of the newest era", (_ANSWERS + "[http-auto-1-stdio]",)),
-    Trap(2, "a question that belongs to no call", (_INTERACTIVE + "test_a_question_outside_of_any_call_is_refused_and_reaches_nobody",)),
+    Trap(2, "a question that belongs to no call", (_INTERACTIVE + "test_a_question_outside_of_any_call_is_refused_and_reaches_nobody", _QUESTIONS + "test_a_question_that_nobody_is_asked_is_written_down_with_its_call_where_that_is_known")),
     Trap(3, "the client never comes back", (_QUESTIONS + "test_when_nobody_answers_the_server_is_told_its_process_ends_and_it_is_in_the_audit",)),
     Trap(4, "the same retry twice", (_QUESTIONS + "test_the_same_retry_twice_is_told_the_same_twice_and_runs_once",)),
     Trap(5, "a retry after a restart", (_QUESTIONS + "test_a_state_is_lost_with_the_process_that_gave_it_and_the_call_is_not_made_again",)),
     Trap(6, "a retry with other arguments", (_QUESTIONS + "test_a_retry_with_other_arguments_or_a_changed_state_is_refused_and_the_first_goes_on",)),
-    Trap(7, "a retry by another caller", (_ASKING + "test_a_state_is_good_for_its_own_caller_only",), "in the SDK only"),
+    Trap(7, "a retry by another caller", (_BAD + "test_what_may_not_be_is_answered_so_written_down_and_sent_to_nobody[a state of another caller]",)),
     Trap(8, "answers without a state", (_QUESTIONS + "test_answers_to_nothing_are_a_fresh_call_that_may_ask_again",)),
     Trap(9, "some of the answers", (_QUESTIONS + "test_answers_that_are_missing_or_none_are_asked_for_again_and_nothing_is_lost",)),
     Trap(10, "capabilities that differ in the retry", (_QUESTIONS + "test_who_comes_back_without_the_capability_is_told_so_and_the_call_is_ended",)),
@@ -207,9 +208,9 @@ TRAPS = (
     Trap(12, "an approval and a question in one round", (), "there are no approvals yet"),
     Trap(13, "`initialize` with the envelope of the newest", (_SPRUNG + "test_a_greeting_in_the_envelope_of_the_newest_era_does_not_exist",)),
     Trap(14, "`initialize` after `server/discover` on a line", (_SPRUNG + "test_who_has_discovered_on_a_line_may_still_greet",)),
-    Trap(15, "a client that takes no stream", (_SPRUNG + "test_a_client_that_takes_no_stream_is_told_that_it_cannot_be_asked",)),
-    Trap(16, "a disconnect in the middle of a question", (_SPRUNG + "test_a_question_outlives_the_connection_it_came_on",)),
-    Trap(17, "a definition that changed since it was listed", ("gateway/test_upstream.py::test_a_definition_that_changed_since_it_was_listed_is_not_called",)),
+    Trap(15, "a client that takes no stream", (_SPRUNG + "test_a_client_that_takes_no_stream_is_told_that_it_cannot_be_asked", _BAD + "test_who_takes_no_stream_is_told_that_it_cannot_be_asked_and_the_call_is_given_up")),
+    Trap(16, "a disconnect in the middle of a question", (_SPRUNG + "test_a_question_outlives_the_connection_it_came_on", _QUESTIONS + "test_a_question_whose_caller_has_gone_for_good_is_given_up_in_time")),
+    Trap(17, "a definition that changed since it was listed", ("gateway/test_upstream.py::test_a_definition_that_changed_since_it_was_listed_is_not_called", _INTERACTIVE + "test_a_definition_that_changes_while_its_call_waits_for_a_session_is_not_called")),
     Trap(18, "the first event before the acknowledgement", (_SUBSCRIBED + "test_what_changes_while_it_is_subscribed_to_is_told_behind_the_acknowledgement",)),
     Trap(19, "a change of what is hidden", (_SUBSCRIBED + "test_a_change_that_nobody_sees_is_told_to_nobody",)),
     Trap(20, "an event of several lines", tuple(f"{_STREAMS}test_an_event_of_several_lines_is_told_on_one[{cell}]" for cell in _ERAS)),
@@ -218,7 +219,7 @@ TRAPS = (
     Trap(23, "a server of another era since its update", ("gateway/test_upstream.py::test_a_server_that_speaks_another_era_since_it_was_updated_is_asked_anew_and_the_call_is_made_once",)),
     Trap(24, "an unknown tool", tuple(f"{_HERE}test_an_unknown_tool_is_an_error_of_the_protocol[{cell}]" for cell in _ERAS)),
     Trap(25, "names beyond 64 characters", ("frontdoor/test_names.py::test_long_and_odd_names_are_shortened_so_that_each_stays_itself",)),
-    Trap(26, "`ttlMs` trusted for what is allowed", (_SPRUNG + "test_how_long_a_server_lets_its_list_be_kept_decides_nothing",)),
+    Trap(26, "`ttlMs` trusted for what is allowed", (_NOW + "test_what_a_new_rule_forbids_is_refused_however_long_its_list_may_be_kept", _NOW + "test_what_a_server_has_taken_back_is_refused_however_long_its_list_may_be_kept")),
     Trap(27, "a child that ignores the end of its input", (_SPRUNG + "test_a_server_that_ignores_the_end_of_its_input_and_sigterm_ends_with_the_gateway", _DIES)),
     Trap(28, "one id for a question and for a call", (_QUESTIONS + "test_each_kind_of_question_is_a_round_with_a_new_state", _SPRUNG + "test_the_id_of_a_question_is_no_id_of_the_callers")),
     Trap(29, "a server that never stops asking", (_INTERACTIVE + "test_a_server_that_never_stops_asking_is_given_up",)),

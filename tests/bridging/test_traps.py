@@ -1,6 +1,5 @@
 """Traps between the eras that other tests do not spring at the gateway's own doors."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,15 +22,12 @@ from gateway_clients import (
     until_ready,
     wire,
 )
-from gateway_world import BOUND_S, Gateway, gateway, hostile, until, witness
-from http_upstream import http_upstream
+from gateway_world import Gateway, gateway, hostile, until, witness
 from raw_http import Said, events
 
 ALL = {"elicitation": {"form": {}}, "roots": {}}
 YES = {"action": "accept", "content": {"name": "anna"}}
 ROOTS = {"roots": [{"uri": "file:///srv"}]}
-PERMIT = "permit(principal, action, resource);\n"
-FORBID = 'forbid(principal, action, resource == Douane::Tool::"u_echo");\n'
 
 
 @asynccontextmanager
@@ -116,25 +112,6 @@ async def test_the_id_of_a_question_is_no_id_of_the_callers(tmp_path: Path) -> N
             assert text_of(await line.answer_to(question["id"])) == method
             await line.say(json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": result}).encode())
         assert json.loads(text_of(await line.answer_to("mine"))) == [ROOTS, YES]
-
-
-async def test_how_long_a_server_lets_its_list_be_kept_decides_nothing(tmp_path: Path) -> None:
-    """T26"""
-    rules, policy = tmp_path / "own.cedar", {"files": ["own.cedar"]}
-    rules.write_text(PERMIT)
-    async with (
-        http_upstream("stateless") as upstream,
-        gateway(tmp_path, {"u": upstream.config}, policy=policy) as running,
-        http(running) as client,
-    ):
-        hints = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
-        upstream.on["tools/list"] = lambda heard: heard.answer({"tools": upstream.tools, **hints})
-        await until_ready(running)
-        assert "result" in await client.call("u_echo")
-        rules.write_text(PERMIT + FORBID)
-        async with asyncio.timeout(BOUND_S):
-            while "error" not in (await client.call("u_echo")):
-                pass
 
 
 async def test_a_server_that_ignores_the_end_of_its_input_and_sigterm_ends_with_the_gateway(tmp_path: Path) -> None:

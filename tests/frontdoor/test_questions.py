@@ -21,6 +21,7 @@ from gateway_clients import (
     wire,
 )
 from gateway_world import Gateway, gateway, until, witness
+from raw_http import Peer, events
 
 from douane.audit.entry import Outcome
 
@@ -292,6 +293,22 @@ async def _answering(client: HttpClient) -> AsyncIterator[Any]:
             kind = message["method"].partition("/")[0]
             said = {"jsonrpc": "2.0", "id": message["id"], "result": ANSWERS[kind]}
             assert (await post(client.gateway, said, client.headers())).status == 202
+
+
+async def test_a_question_whose_caller_has_gone_for_good_is_given_up_in_time(tmp_path: Path) -> None:
+    # T16
+    async with asking(tmp_path, limits={"answer_within_s": 0.3}) as at:
+        peer = Peer(at.gateway.port, at.gateway.token)
+        await peer.greet(capabilities=ALL)
+        async with peer.wire() as line:
+            await peer.begin(line, "tools/call", tool("w_ask", {"kinds": ["elicitation"]}), 7)
+            assert (await line.status())[0] == 200
+            stream = events(line)
+            while (said := await anext(stream)).message is None:
+                pass
+            assert said.message["method"] == "elicitation/create"
+            assert at.frames(None) == []
+        assert await until(lambda: [frame["result"] for frame in at.frames(None)] == [{"action": "cancel"}])
 
 
 async def test_an_older_caller_that_offers_nothing_is_asked_nothing(tmp_path: Path) -> None:
