@@ -32,7 +32,9 @@ class At(NamedTuple):
     def resource(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port}/mcp"
 
-    async def call(self, authorization: str | None, path: str = "/mcp", tool_name: str = "w_echo", **headers: str) -> Answer:
+    async def call(
+        self, authorization: str | None, path: str = "/mcp", tool_name: str = "w_echo", **headers: str
+    ) -> Answer:
         """One call from an address of its own, so that nobody's failures are counted for another."""
         message = request("tools/call", enveloped(tool(tool_name, {"text": "hello"})))
         sent = head(None, message, **headers)
