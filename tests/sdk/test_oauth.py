@@ -277,7 +277,12 @@ async def test_a_program_logs_in_by_its_secret_and_again_when_its_token_has_ende
         async with Client(servers.url, auth=auth) as client:
             await client.call("echo")
             asked = servers.asked[-1]
-            assert asked.form == {"grant_type": "client_credentials", "resource": servers.url, "scope": "read"}
+            assert asked.form == {
+                "grant_type": "client_credentials",
+                "resource": servers.url,
+                "scope": "read",
+                "client_id": "robot:1",
+            }
             assert asked.headers[b"authorization"] == b"Basic cm9ib3QlM0ExOmElMjBiJTI1"
             servers.expire()
             await client.call("echo")

@@ -67,7 +67,9 @@ def proved(
     match client.method:
         case "client_secret_basic":
             pair = f"{quote(client.id, safe='')}:{quote(client.secret or '', safe='')}"
-            return {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()}, form
+            # The id once more in the form: servers on the official SDK look for it there.
+            basic = {"authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+            return basic, {**form, "client_id": client.id}
         case "client_secret_post":
             return {}, {**form, "client_id": client.id, "client_secret": client.secret or ""}
         case "private_key_jwt":
