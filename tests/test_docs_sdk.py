@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from oauth_world import world
 from test_docs import example
 from weather_api import WeatherApi, weather_api
 
@@ -14,7 +15,10 @@ from douane.sdk import Client, ServerError
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = DOCS / "examples"
-PAGES = ("asking", "tasks", "first-server", "first-client", "changes", "testing", "from-the-official-sdk")
+PAGES = (
+    *("asking", "tasks", "first-server", "first-client", "changes", "testing", "from-the-official-sdk"),
+    *("logging-in",),
+)
 BOUND_S = 30.0
 
 
@@ -57,6 +61,34 @@ async def test_the_first_client_asks_the_weather_server_by_its_command(api: Weat
         "-32602 client: there is no tool 'get_wether' here; tools/list has them all",
     ]
     assert code == 0
+
+
+BROWSER = """
+import sys
+from urllib.request import urlopen
+urlopen(sys.argv[1], timeout=10).read()
+"""
+
+
+async def test_the_client_of_the_docs_logs_in_once_and_lists_the_tools(tmp_path: Path) -> None:
+    (tmp_path / "browser.py").write_text(BROWSER)
+    env = {"HOME": str(tmp_path), "BROWSER": f"{sys.executable} {tmp_path / 'browser.py'} %s"}
+    async with world() as servers:
+        code, said = await run("logging_in.py", servers.url, **env)
+        assert (code, said.splitlines()[1:]) == (0, ["echo"])
+        assert said.startswith(f"log in at {servers.origin}/authorize?")
+        assert await run("logging_in.py", servers.url, **env) == (0, "echo\n")
+        assert servers.forms("/register")[0]["client_name"] == "The docs"
+
+
+async def test_the_client_of_the_docs_logs_in_without_a_user_at_its_issuer_only() -> None:
+    env = {"CLIENT_ID": "robot", "CLIENT_SECRET": "secret"}
+    async with world() as servers:
+        servers.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+        assert await run("logging_in.py", servers.url, ISSUER=servers.origin, **env) == (0, "echo\n")
+        code, said = await run("logging_in.py", servers.url, ISSUER="https://login.example", **env)
+        assert (code, "its client id was given by 'https://login.example'" in said) == (1, True)
+        assert len(servers.forms()) == 1
 
 
 async def test_the_answering_client_serves_the_cafe_with_what_its_guest_types() -> None:
