@@ -56,6 +56,21 @@ async def test_a_call_that_asks_for_a_task_gets_one_and_its_result_when_it_is_th
         assert (await line.ask("tasks/get", {"taskId": task["taskId"]}))["status"] == "completed"
 
 
+async def test_a_session_is_told_unasked_how_the_task_stands_that_it_has_begun() -> None:
+    works = Works()
+    async with line_to(works.server, revision=OLDER) as line:
+        id_ = (await begin(line, "build", {"what": "boat"}))["taskId"]
+        said = await asyncio.wait_for(line.heard.get(), BOUND_S)
+        assert (said["method"], said["params"]["statusMessage"]) == ("notifications/tasks/status", "the boat has walls")
+        works.go_on.set()
+        said = await asyncio.wait_for(line.heard.get(), BOUND_S)
+        members = {"taskId", "status", "createdAt", "lastUpdatedAt", "ttl", "pollInterval", "statusMessage"}
+        assert said["params"].keys() == members
+        assert (said["params"]["taskId"], said["params"]["status"]) == (id_, "completed")
+        await begin(line, "build")
+    assert len(works.server.listener.task_news) == 0
+
+
 async def test_nobody_is_given_a_task_who_did_not_ask_for_one() -> None:
     works = Works()
     works.go_on.set()

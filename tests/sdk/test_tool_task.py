@@ -58,6 +58,22 @@ async def test_a_started_tool_is_looked_at_waited_for_and_found_again_by_its_id(
             assert found.is_over
 
 
+async def test_how_a_tool_stands_is_heard_each_time_it_stands_otherwise() -> None:
+    # Its server says that it need not be asked again for an hour.
+    works = Works(poll_s=3600.0)
+    async with asyncio.timeout(BOUND_S), Client(works.server) as client:
+        task = await client.start("build", {"what": "boat"})
+        heard: list[tuple[str, str | None]] = []
+        async for standing in task.updates():
+            heard.append((standing.status, standing.message))
+            if standing.message is not None:
+                works.go_on.set()
+        assert heard[-1] == ("completed", "the boat has walls")
+        assert ("working", "the boat has walls") in heard
+        assert (await task.result()).text == "one boat"
+        assert [one async for one in (await client.start("greet", {"name": "Ann"})).updates()] == []
+
+
 async def test_a_tool_that_runs_as_no_task_has_answered_when_it_is_started(works: Works) -> None:
     async with Client(works.server) as client:
         task = await client.start("greet", {"name": "Ann"})

@@ -32,11 +32,11 @@ _REJECTED = -1
 class AskedClient:
     """The questions open at one client."""
 
-    __slots__ = ("_gone", "_peer", "_revision", "last_id")
+    __slots__ = ("_gone", "_peer", "last_id", "revision")
 
     def __init__(self, revision: str, after: int = 0) -> None:
         """`after`: the last id of what the same client was asked before it initialized again."""
-        self._revision, self._gone, self.last_id = revision, False, after
+        self.revision, self._gone, self.last_id = revision, False, after
         self._peer: Peer[_Waiter] | None = None
         """Most clients are never asked anything, and their sessions are many."""
 
@@ -73,9 +73,9 @@ class AskedClient:
                 waiter.set_exception(_unanswered(INTERNAL_ERROR, _GONE))
 
     def _older(self, key: str, question: JSON) -> JSON:
-        older = differences.strip_question(question, self._revision)
+        older = differences.strip_question(question, self.revision)
         if isinstance(older, str):
-            said = f"client: this call has to ask for {older}, which revision {self._revision} cannot"
+            said = f"client: this call has to ask for {older}, which revision {self.revision} cannot"
             raise Unanswered(Refused(MISSING_CAPABILITY, said))
         params: dict[str, Any] = {**older["params"], "_meta": {**older["params"].get("_meta", {}), INPUT_KEY: key}}
         if params.get("mode") == "url":

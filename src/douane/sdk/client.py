@@ -8,8 +8,8 @@ does not declare.
 import asyncio
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,6 +92,7 @@ class Client:
         self._watch: Watch | None = None
         self._is_closed = False
         self._subscribed: dict[str, None] = {}
+        self._followed: dict[str, list[asyncio.Event]] = {}
         self._readers: weakref.WeakSet[Changes] = weakref.WeakSet()
         # An open session has `welcome`; nothing else that can be called does.
         self._target: Target | None = None
@@ -199,7 +200,7 @@ class Client:
 
     def task(self, id: str, last: Task | None = None, answer: Answer | None = None) -> ToolTask:
         """The task of that id, started before, perhaps by another client of the same principal."""
-        return ToolTask(id, self._ask_of_tasks, self._reply_to_task, last, answer)
+        return ToolTask(id, self._ask_of_tasks, self._reply_to_task, self._follow, last, answer)
 
     async def read(self, uri: str) -> "list[dict[str, Any]]":
         """What the resource holds: its contents, as the protocol writes them."""
@@ -283,6 +284,9 @@ class Client:
 
     def _hear(self, method: str, params: JSON) -> None:
         self._on_note(method, params)
+        if method in ("notifications/tasks", "notifications/tasks/status"):
+            for news in self._followed.get(str(params.get("taskId")), ()):
+                news.set()
         if self._kept is not None:
             self._kept.hear(method, params)
         for reader in tuple(self._readers):
@@ -373,6 +377,20 @@ class Client:
         capabilities = {**self._respondent.capabilities, **OFFERED}
         call = replace(self._call(method, asked), capabilities=capabilities, answers=answers)
         return _result(await self._run(call, None))
+
+    @contextmanager
+    def _follow(self, task: str) -> Generator[asyncio.Event]:
+        news = asyncio.Event()
+        self._followed.setdefault(task, []).append(news)
+        self._watching().follow(task)
+        try:
+            yield news
+        finally:
+            self._followed[task].remove(news)
+            if not self._followed[task]:
+                del self._followed[task]
+                if self._watch is not None:
+                    self._watch.unfollow(task)
 
     async def _reply_to_task(self, asks: Mapping[str, JSON]) -> JSON:
         try:

@@ -32,7 +32,7 @@ class ClientSession:
         self._events: EventStore | None = None
         self._ear: Stream | None = None
         """The stream it listens on for what belongs to no call."""
-        self.ear = Ear(owner_of(principal), self._updated)
+        self.ear = Ear(owner_of(principal), self._updated, self._task_changed)
 
     @property
     def busy(self) -> bool:
@@ -101,6 +101,9 @@ class ClientSession:
 
     def _updated(self, uri: str) -> None:
         self.tell(rpc.write_notification("notifications/resources/updated", {"uri": uri}))
+
+    def _task_changed(self, task: JSON) -> None:
+        self.tell(rpc.write_notification("notifications/tasks/status", task))
 
 
 def _unheard(session: ClientSession) -> None:

@@ -256,7 +256,7 @@ class HttpDoor:
             if call.method in SUBSCRIBING:
                 outcome = await self._listener.run_subscribing(call, session.ear)
             else:
-                outcome = await self._listener.run_driven(call, stream.deliver, revision, greeted.asked, say, stream)
+                outcome = await self._listener.run_driven(call, stream.deliver, greeted.asked, session.ear, say, stream)
             answer = self._listener.write_older(frame.id, call, outcome, revision)
             stream.finish(answer, outcome, modern=False)
         except asyncio.CancelledError:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ..protocol.call import Call, Event, Principal
+from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import handshake, stateless
 from ..protocol.eras.envelope import token_of
 from ..protocol.methods import Kind
@@ -48,7 +48,7 @@ class LineDoor:
         self._conversation = conversation_of(principal, new_id())
         self._open: dict[rpc.Id, asyncio.Task[None]] = {}
         self._greeted: Greeted | None = None
-        self._ear = Ear(owner_of(principal), self._on_update)
+        self._ear = Ear(owner_of(principal), self._on_update, self._on_task)
         self._subscriptions: set[Subscription] = set()
         self._draining = False
         self.ended: asyncio.Future[str] = self._loop.create_future()
@@ -96,6 +96,9 @@ class LineDoor:
 
     def _on_update(self, uri: str) -> None:
         self._send(rpc.write_notification("notifications/resources/updated", {"uri": uri}))
+
+    def _on_task(self, task: JSON) -> None:
+        self._send(rpc.write_notification("notifications/tasks/status", task))
 
     # --- frames ---
 
@@ -255,7 +258,7 @@ class LineDoor:
                     outcome = self._listener.asking(call, outcome)
                 frame = stateless.write_outcome(request.id, call, outcome)
             else:
-                outcome = await self._listener.run_driven(call, deliver, greeted.revision, greeted.asked, self._send)
+                outcome = await self._listener.run_driven(call, deliver, greeted.asked, self._ear, self._send)
                 frame = self._listener.write_older(request.id, call, outcome, greeted.revision)
         except Exception:
             # The edge of this task: a fault of ours is still an answer to whoever waits.

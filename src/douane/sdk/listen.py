@@ -120,7 +120,7 @@ class Subscription:
 
     async def _followed(self, ear: TaskEar) -> None:
         try:
-            told_all = await ear.follow()
+            told_all = await ear.follow(now=True)
         except Exception:
             # The edge of this task: whoever listens must not wait for what never comes.
             self._listener.internal_fault(self._call.id)

@@ -19,7 +19,7 @@ from ..flow.rounds import Unanswered, drive_rounds
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
 from ..protocol.methods import METHODS, Kind
-from ..protocol.outcome import Complete, InputRequired, Outcome, Refused
+from ..protocol.outcome import Complete, Deferred, InputRequired, Outcome, Refused
 from ..protocol.param_headers import ParamHeader
 from ..protocol.questions import undeclared
 from ..protocol.tasks import OFFERED
@@ -31,7 +31,7 @@ from .interaction import Interactions, cannot_ask
 from .older_tasks import OlderTasks, speaks_of_tasks
 from .refusals import UNTOLD, Refusals
 from .subscriptions import Bounds, Ear, Subscriptions
-from .task_news import TaskNews
+from .task_news import TaskNews, follow_older
 
 __all__ = ["ANSWER_WITHIN_S", "About", "Changed", "Listener", "Offer", "conversation_of", "list_names", "new_id"]
 
@@ -192,17 +192,17 @@ class Listener:
         self,
         call: Call,
         deliver: Callable[[Event], None],
-        revision: str,
         asked: AskedClient,
+        ear: Ear,
         say: Say | None,
         stream: Pausable | None = None,
     ) -> Outcome:
         """`run` for a caller of the handshake era, which knows no rounds: it is asked with `say`, if that can be. Events
-        lose what `revision` does not know. `stream`: what the caller is answered on, where it can be closed meanwhile."""
+        lose what its revision does not know; `ear` is told of the tasks it begins. `stream`: what the caller is answered on, where it can be closed meanwhile."""
         if self._settled is not None:
             await self._settled()
-        emit = Emit(lambda event: deliver(differences.strip_event(event, revision)), Trail(call), stream)
-        handler = self._handler_for(call, revision)
+        emit = Emit(lambda event: deliver(differences.strip_event(event, asked.revision)), Trail(call), stream)
+        handler = self._handler_for(call, asked.revision, ear)
         outcome = await handler(call, emit)
         if type(outcome) is not InputRequired:
             return outcome
@@ -231,11 +231,21 @@ class Listener:
             await self._settled()
         return await self._subscribing(call, emit)
 
-    def _handler_for(self, call: Call, revision: str) -> Handler:
+    def _handler_for(self, call: Call, revision: str, ear: Ear) -> Handler:
         if not speaks_of_tasks(call):
             return self.handler
-        served = revision >= TASKS_SINCE and "tasks" in self.offer.capabilities
-        return self._older_tasks if served else self._older_tasks.ignoring
+        if revision < TASKS_SINCE or "tasks" not in self.offer.capabilities:
+            return self._older_tasks.ignoring
+        if call.method != "tools/call":
+            return self._older_tasks
+
+        async def begin(call: Call, emit: Emit) -> Outcome:
+            outcome = await self._older_tasks(call, emit)
+            if isinstance(outcome, Deferred):
+                follow_older(self.task_news, call, outcome.task, ear)
+            return outcome
+
+        return begin
 
     async def discover(self) -> dict[str, Any]:
         """The result of `server/discover`."""

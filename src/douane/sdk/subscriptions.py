@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..flow.chain import Emit, Handler, Trail
-from ..protocol.call import Call, Event, Principal
+from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.outcome import Complete, Failed, Outcome, Refused
 from ..wire.codes import INVALID_PARAMS, INVALID_REQUEST, UPSTREAM_UNAVAILABLE
 
@@ -55,10 +55,15 @@ _BOUNDS = Bounds()
 class Ear:
     """One that is told: a session of the handshake era, or a stream of the newer one."""
 
-    __slots__ = ("is_open", "missed", "owner", "tell", "uris")
+    __slots__ = ("following", "is_open", "missed", "owner", "tell", "tell_task", "uris")
 
-    def __init__(self, owner: Owner, tell: Callable[[str], None]) -> None:
-        self.owner, self.tell = owner, tell
+    def __init__(
+        self, owner: Owner, tell: Callable[[str], None], tell_task: Callable[[JSON], None] | None = None
+    ) -> None:
+        """`tell_task`: of a session that is told unasked of the tasks it has begun."""
+        self.owner, self.tell, self.tell_task = owner, tell, tell_task
+        self.following: set[asyncio.Task[None]] | None = None
+        """What tells it of them."""
         self.uris: dict[str, Call | None] = {}
         """What it subscribed to, and the call by which that was granted: until then it hears nothing of it."""
         self.missed: frozenset[str] = frozenset()
@@ -132,6 +137,8 @@ class Subscriptions:
     def forget(self, ear: Ear) -> None:
         """Who was told has gone."""
         ear.is_open = False
+        for following in ear.following or ():
+            following.cancel()
         for uri in tuple(ear.uris):
             self._remove(uri, ear)
 

@@ -7,6 +7,7 @@ Spec: modelcontextprotocol/ext-tasks specification/draft/tasks.md (task status n
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..protocol.call import JSON, Call, Event
+from ..protocol.eras.older_tasks import older_task
 from ..protocol.outcome import Complete, Failed, Outcome, Refused
-from ..protocol.tasks import TERMINAL
+from ..protocol.tasks import OFFERED, TERMINAL
 from ..wire.codes import INVALID_REQUEST, UPSTREAM_UNAVAILABLE
-from .subscriptions import Owner, owner_of
+from .subscriptions import Ear, Owner, owner_of
 
-__all__ = ["TaskEar", "TaskNews"]
+__all__ = ["TaskEar", "TaskNews", "follow_older"]
+
+logger = logging.getLogger(__name__)
 
 _REST_S = 0.1
 """A task that changes all the time is told of ten times a second."""
@@ -27,6 +31,8 @@ _LOOK_S, _LOOKS_S = 1.0, (0.1, 30.0)
 """Between two looks: where the task does not say, and what it may say."""
 _MAX_PER_PRINCIPAL = 1_000
 _LOOK_WITHIN_S = 30.0
+
+_NOTHING: JSON = {}
 
 Run = Callable[[Call, Callable[[Event], None]], Awaitable[Outcome]]
 
@@ -83,12 +89,13 @@ class TaskNews:
 class TaskEar:
     """One that listens to one task."""
 
-    __slots__ = ("_call", "_last", "_news_of", "_tell", "id", "news", "owner")
+    __slots__ = ("_call", "_last", "_looks", "_news_of", "_tell", "id", "news", "owner")
 
     def __init__(self, news_of: TaskNews, call: Call, id: str, tell: Callable[[JSON], None]) -> None:
         """`call`: the one that listens."""
         self.id, self.owner, self.news = id, owner_of(call.principal), asyncio.Event()
         self._news_of, self._call, self._tell = news_of, call, tell
+        self._looks = news_of.looks
         self._last: JSON | None = None
 
     async def admit(self) -> Outcome:
@@ -108,11 +115,20 @@ class TaskEar:
             self.leave()
         return outcome
 
-    async def follow(self) -> bool:
-        """Tell how it stands, now and later, until it is over. False: it is not there any more for who listens."""
+    def admitted(self, task: JSON) -> bool:
+        """In place of `admit`, for who has just begun the task and looks at it by itself: it is told what is told, no more."""
+        if self._news_of.add(self) is not None:
+            return False
+        self._last, self._looks = task, False
+        self._news_of.began(self.id)
+        return True
+
+    async def follow(self, *, now: bool) -> bool:
+        """Tell how it stands, `now` and later, until it is over. False: it is not there any more for who listens."""
         assert self._last is not None
         try:
-            self._tell(_told(self._last))
+            if now:
+                self._tell(_told(self._last))
             while self._last.get("status") not in TERMINAL:
                 await asyncio.sleep(_REST_S)
                 await self._until_due(self._last)
@@ -138,7 +154,7 @@ class TaskEar:
 
     async def _until_due(self, task: JSON) -> None:
         try:
-            async with asyncio.timeout(_pause_s(task) if self._news_of.looks else None):
+            async with asyncio.timeout(_pause_s(task) if self._looks else None):
                 await self.news.wait()
         except TimeoutError:
             return
@@ -152,9 +168,41 @@ class TaskEar:
             params={"taskId": self.id},
             target=self.id,
             name=self.id,
+            state=None,
+            answers=_NOTHING,
             deadline_s=deadline_s,
         )
         return await self._news_of.run(call, _unheard)
+
+
+def follow_older(news_of: TaskNews, call: Call, task: JSON, ear: Ear) -> None:
+    """Tell a session of 2025-11-25 of the task that its `call` has become, as that revision does: unasked, and less than
+    `tasks/get` of the newer says (basic/utilities/tasks.mdx, task status notification)."""
+    tell = ear.tell_task
+    if tell is None or not ear.is_open or task.get("status") in TERMINAL:
+        return
+    knows = replace(call, capabilities={**call.capabilities, **OFFERED}, log_level=None, wants_progress=False)
+    listens = TaskEar(news_of, knows, task["taskId"], lambda said: tell(older_task(said)))
+    if not listens.admitted(task):
+        return
+    ear.following = following = set() if ear.following is None else ear.following
+    telling = asyncio.get_running_loop().create_task(_follow(listens))
+    following.add(telling)
+
+    def over(telling: asyncio.Task[None]) -> None:
+        following.discard(telling)
+        # It may have been cancelled before it had begun.
+        listens.leave()
+
+    telling.add_done_callback(over)
+
+
+async def _follow(listens: TaskEar) -> None:
+    try:
+        await listens.follow(now=False)
+    except Exception:
+        # The edge of this task: its client can still look.
+        logger.exception("a session is not told of its task any more")
 
 
 def _pause_s(task: JSON) -> float:

@@ -1,7 +1,8 @@
 """A tool that runs on at the server after it was called: looked at, waited for, cancelled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..protocol.call import JSON
@@ -23,14 +24,19 @@ Ask = Callable[[str, JSON], Awaitable[JSON]]
 Reply = Callable[[Mapping[str, JSON]], Awaitable[JSON]]
 """Answers to what a server asks, by key. Raises ServerError where there can be none."""
 
+Follow = Callable[[str], AbstractContextManager[asyncio.Event]]
+"""While it is entered, the event is set whenever the server tells of the task, if it does."""
+
 
 class ToolTask:
     """`id` finds it again with `Client.task`, also from another process, for as long as the server keeps it."""
 
-    def __init__(self, id: str, ask: Ask, reply: Reply, last: Task | None, answer: Answer | None) -> None:
+    def __init__(
+        self, id: str, ask: Ask, reply: Reply, follow: Follow, last: Task | None, answer: Answer | None
+    ) -> None:
         """`last`: how it stood when it was last looked at. `answer`: of a server that answered at once, and runs no task."""
         self.id = id
-        self._ask, self._reply, self._last, self._answer = ask, reply, last, answer
+        self._ask, self._reply, self._follow, self._last, self._answer = ask, reply, follow, last, answer
 
     @property
     def is_over(self) -> bool:
@@ -46,6 +52,25 @@ class ToolTask:
         except ValueError as exc:
             raise ServerError(UPSTREAM_UNAVAILABLE, f"server: answers with {exc}") from None
         return self._last
+
+    async def updates(self) -> AsyncGenerator[Task]:
+        """How it stands, and each time it stands otherwise, until it is over: as soon as a server tells that tells of its
+        tasks, else as often as it may be asked. Nothing when the server has answered at once. Raises ServerError.
+
+            async for task in (await client.start("report")).updates():
+                print(task.status, task.message)
+        """
+        if self._answer is not None:
+            return
+        told: Task | None = None
+        with self._follow(self.id) as news:
+            while (task := await self.look()) is not None:
+                if task != told:
+                    yield task
+                    told = task
+                if task.is_over:
+                    return
+                await _told_or_due(news, _pause_s(task))
 
     async def result(self, deadline_s: float | None = None) -> Answer:
         """What the tool answers in the end. Raises ServerError, also when it is not there within `deadline_s`: it runs
@@ -91,6 +116,15 @@ class ToolTask:
         answers = await self._reply(asks)
         clock.reschedule(at_s + now_s() - begun_s)
         return answers
+
+
+async def _told_or_due(news: asyncio.Event, pause_s: float) -> None:
+    try:
+        async with asyncio.timeout(pause_s):
+            await news.wait()
+    except TimeoutError:
+        return
+    news.clear()
 
 
 def _pause_s(task: Task) -> float:
