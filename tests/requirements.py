@@ -208,6 +208,9 @@ ROWS = (
             "tests/counterparts/test_tasks.py::test_a_server_of_2025_11_25_runs_tasks_for_every_client_of_the_gateway",
             "tests/counterparts/test_tasks.py::test_a_client_on_the_sdk_runs_tasks_of_a_server_of_2025_11_25",
             "tests/frontdoor/test_tasks.py::test_a_task_is_judged_as_its_call_as_long_as_it_lives",
+            "tests/sdk/test_task_news.py::test_a_task_is_told_as_it_stands_and_each_time_it_stands_otherwise_until_it_is_over",
+            "tests/frontdoor/test_task_news.py::test_what_an_upstream_tells_of_a_task_is_told_under_the_gateways_id",
+            "tests/frontdoor/test_task_news.py::test_a_session_is_told_unasked_of_the_task_it_has_begun",
         ),
     ),
     Row(

@@ -11,7 +11,7 @@ from gateway_clients import tool as tool_call
 from gateway_world import gateway
 from http_upstream import Heard, HttpUpstream, http_upstream
 from peers import Speaks, tool
-from raw_http import Json, Peer, Said, newer
+from raw_http import Json, Peer, Said, events, newer
 
 from frontdoor.test_subscriptions import SUBSCRIPTION, heard, listening
 
@@ -123,6 +123,25 @@ async def test_a_task_of_an_upstream_that_tells_nothing_is_looked_at(tmp_path: P
             assert (await told(stream))["status"] == "working"
             at.end()
             assert (await told(stream))["status"] == "completed"
+
+
+@pytest.mark.parametrize("speaks", ERAS)
+async def test_a_session_is_told_unasked_of_the_task_it_has_begun(tmp_path: Path, speaks: Speaks) -> None:
+    async with job(tmp_path, speaks) as (at, peer), peer.wire() as line:
+        await peer.greet()
+        assert await peer.listen(line) == 200
+        made = (await peer.post("tools/call", tool_call("u_job") | {"task": {}})).message["result"]["task"]
+        if speaks == "stateless":
+            await at.upstream.when(lambda: at.followed() == ["own"])
+        at.end()
+        at.tell()
+        said = await heard(events(line))
+        assert (said["method"], said["params"]["taskId"], said["params"]["status"]) == (
+            "notifications/tasks/status",
+            made["taskId"],
+            "completed",
+        )
+        assert said["params"].keys().isdisjoint({"result", "ttlMs"})
 
 
 async def test_nobody_is_told_of_what_is_not_its_own_or_is_not_there(tmp_path: Path) -> None:
