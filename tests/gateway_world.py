@@ -88,19 +88,19 @@ class World:
     def token(self) -> str:
         return self.paths.token.read_text().strip()
 
-    async def run(self, *arguments: str, **env: str) -> "Ran":
-        """One `douane` command to its end."""
+    async def run(self, *arguments: str, typed: str | None = None, **env: str) -> "Ran":
+        """One `douane` command to its end. `typed`: what it reads."""
         process = await asyncio.create_subprocess_exec(
             BIN / "douane",
             *arguments,
             env=self.env | env,
             cwd=self.home,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(BOUND_S):
-            out, err = await process.communicate()
+            out, err = await process.communicate(None if typed is None else typed.encode())
         assert process.returncode is not None
         return Ran(process.returncode, out.decode(), err.decode())
 

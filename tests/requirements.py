@@ -445,7 +445,19 @@ ROWS = (
     Row(
         "I02",
         "An embedded authorization server for a laptop or a small team (PKCE, CIMD, consent per client, refresh rotation); federation to an outside OIDC provider for the rest",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_logging_in.py::test_a_client_of_each_official_sdk_logs_in_steps_up_and_renews",
+            "tests/frontdoor/test_logging_in.py::test_a_client_that_is_known_by_its_document_need_not_register",
+            "tests/frontdoor/test_logging_in.py::test_who_was_added_is_let_in_with_groups_and_removed_is_out_within_seconds",
+            "tests/frontdoor/test_logging_in.py::test_a_stream_ends_when_what_opened_it_is_taken_back",
+            "tests/frontdoor/test_logging_in.py::test_a_token_for_one_endpoint_is_good_there_alone_and_none_can_be_made_up",
+            "tests/auth/authority/test_code.py::test_a_refresh_token_is_exchanged_once_and_seen_again_ends_its_family",
+            "tests/auth/authority/test_hostile_requests.py::test_consent_is_asked_once_for_each_client_person_and_scope",
+            "tests/auth/authority/test_browser.py::test_a_person_logs_in_agrees_and_is_back_at_the_program",
+            "tests/auth/authority/test_browser.py::test_a_person_makes_a_passkey_logs_in_with_it_and_removes_it",
+            "tests/auth/authority/test_browser.py::test_a_person_logs_in_with_an_outside_provider_and_agrees_here",
+        ),
     ),
     Row(
         "I03",

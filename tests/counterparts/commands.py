@@ -126,6 +126,17 @@ def client_py2() -> list[str]:
     return [_there(_SCRIPTS / "python"), str(HERE / "client_py2.py")]
 
 
+def login_py(major: int, url: str, *words: str) -> list[str]:
+    """A client on either Python SDK that logs in; see there."""
+    python = _there(_OLDER) if major == 1 else _there(_SCRIPTS / "python")
+    return [python, str(HERE / "login_py.py"), url, *words]
+
+
+def login_ts(major: int, url: str, *tools: str) -> list[str]:
+    """The same on either TypeScript SDK."""
+    return [node(), _there(_PACKAGES) and str(HERE / "login_ts.mjs"), str(major), url, *tools]
+
+
 CLIENTS: dict[str, Callable[[], list[str]]] = {
     "ts1": client_ts1,
     "ts2": client_ts2,

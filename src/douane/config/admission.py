@@ -28,6 +28,7 @@ from .auth_model import Auth, Claims, IssuerConfig
 from .load import Loaded
 from .model import Config
 from .network import Outside
+from .own_authority import OwnAuthority
 
 __all__ = ["OWNER", "Entrance", "authenticates", "entrance", "lets_owner_in", "owner_of", "resources_of"]
 
@@ -48,12 +49,14 @@ def entrance(
     tokens: Mapping[str, Identity],
     log: AuditLog,
     outside: Outside,
-    also: Sequence[Source] = (),
+    own: OwnAuthority | None = None,
 ) -> Entrance:
-    """`tokens`: those that are known from the beginning. `also`: more ways to recognise one. Raises ConfigError."""
+    """`tokens`: those that are known from the beginning. Raises ConfigError."""
     auth, clock = loaded.config.auth, asyncio.get_running_loop().time
-    sources = [*also, *(_issuer(one, loaded, resources, outside, clock) for one in auth.issuers.values())]
-    issuers = [one.issuer for one in auth.issuers.values()]
+    ours: Sequence[OwnAuthority] = () if own is None else (own,)
+    sources: list[Source] = [one.source for one in ours]
+    sources += (_issuer(one, loaded, resources, outside, clock) for one in auth.issuers.values())
+    issuers = [one.issuer for one in (*ours, *auth.issuers.values())]
     needed = (*auth.scopes.read, *(scope for scope in auth.scopes.write if scope not in auth.scopes.read))
     challenges = Challenges(resources.metadata_urls() if issuers else {}, auth.scopes.read)
     everywhere = resources.all
@@ -70,14 +73,14 @@ def entrance(
     )
     return Entrance(
         Admitting(admission, resources, log),
-        protected_resources(resources, issuers, needed) if issuers else {},
+        {**(own.pages if own else {}), **(protected_resources(resources, issuers, needed) if issuers else {})},
         challenge,
     )
 
 
 def authenticates(auth: Auth) -> bool:
     """Whether there is a way in that is made for other people and other machines."""
-    return bool(auth.issuers)
+    return bool(auth.issuers) or auth.authority is not None
 
 
 def lets_owner_in(config: Config) -> bool:

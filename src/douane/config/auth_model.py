@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .authority_model import AuthorityConfig
+
 __all__ = ["Auth", "Claims", "Introspection", "IssuerConfig", "ProxyCertificates", "Scopes"]
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -91,6 +93,8 @@ class Scopes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    authority: AuthorityConfig | None = None
+    """The gateway as its own authorization server, for a laptop or a small team. `{}` turns it on."""
     issuers: dict[str, IssuerConfig] = {}
     api_keys: bool = False
     """Whether keys that `douane key create` makes let somebody in: for programs that cannot log in."""

@@ -18,6 +18,7 @@ from ..audit.checkpoint import Signer
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
+from ..auth.authority.keys import KeysUnusable
 from ..auth.credentials import Credentials
 from ..auth.first_token import TokenUnusable, first_token
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
@@ -62,6 +63,7 @@ from .key_file import key_file
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, ServerConfig, UpstreamConfig
 from .network import Outside, listening_tls
+from .own_authority import own_authority
 from .paths import Paths
 from .problem import problem_at
 from .serving import say
@@ -162,7 +164,7 @@ async def start(
         return await _start(loaded, paths, env, ledger, known)
     except policy.PolicyError as exc:
         raise CannotStart(f"the policy cannot be used: {exc}") from exc
-    except (TokenUnusable, SealKeysUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
+    except (TokenUnusable, SealKeysUnusable, KeysUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
         raise CannotStart(str(exc)) from exc
     except (StoreFailed, AuditError) as exc:
         raise CannotStart(f"the audit log in {paths.data_dir} cannot be used, so nothing may be called: {exc}") from exc
@@ -196,7 +198,8 @@ async def _start(
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
     address = None
-    records = SqliteRecords(paths.records) if has_users(loaded) else None
+    keeps = has_users(loaded) or config.auth.authority is not None
+    records = SqliteRecords(paths.records) if keeps else None
     try:
         address = _address(config)
         outside = Outside(loaded)
@@ -218,7 +221,9 @@ async def _start(
         }
         await credentials.begin(upstreams, partial(catalog.tell, KINDS))
         tokens = {**known, token: owner_of(config.auth)} if lets_owner_in(config) else known
-        way_in = entrance(loaded, resources_of(config, address.names), tokens, log, outside)
+        resources = resources_of(config, address.names)
+        own = own_authority(config, paths, resources, token, log, seal, records, outside)
+        way_in = entrance(loaded, resources, tokens, log, outside, own)
         admit = credentials.keeping(way_in.admit)
         way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log)})
         gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to)
@@ -326,7 +331,7 @@ async def _open_doors(
     try:
         await _open_sockets(config, paths, gateway, sockets)
         # Browsers send it with the forms of our own pages.
-        own = [f"{listen.scheme}://{name}" for name in address.names]
+        own = [f"{listen.scheme}://{name}" for name in address.names] + ([listen.url] if listen.url else [])
         guard = Guard(
             [name.encode() for name in address.names], [origin.encode() for origin in (*listen.origins, *own)]
         )

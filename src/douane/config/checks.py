@@ -10,6 +10,7 @@ import msgspec
 
 from ..transports.http_client import Origin
 from .auth_checks import of_auth
+from .authority_checks import of_authority
 from .model import Config, UpstreamConfig, UpstreamTls
 from .problem import Place, Problem, problem_at
 from .shown import NAME, of_names, of_servers
@@ -130,6 +131,7 @@ def meant(config: Config, lines: Mapping[Place, int]) -> Iterator[Problem]:
         *of_servers(config),
         *_of_network(config),
         *of_auth(config),
+        *of_authority(config),
         *of_secrets(config),
     ):
         yield problem(place, message, remedy)

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
-from . import model
+from . import auth_model, authority_model, model
 from .shown import NAME
 
 __all__ = ["schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE = {"type": "string", "pattern": r"\$\{([A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?|(keyring|vault):[^}]*)\}"}
+_MODELS = (model, auth_model, authority_model)
 _SCALARS = ("integer", "number", "boolean")
 
 
@@ -51,7 +52,7 @@ def _described(field: dict[str, Any], said: str | None) -> dict[str, Any]:
 def _docstrings() -> dict[str, dict[str, str]]:
     """What stands below each field in the source of the model, by struct and field."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(model)).body:
+    for node in (node for each in _MODELS for node in ast.parse(inspect.getsource(each)).body):
         if isinstance(node, ast.ClassDef):
             pairs = zip(node.body, node.body[1:], strict=False)
             found[node.name] = {

@@ -23,7 +23,7 @@ __all__ = ["ConfigError", "Loaded", "Problem", "explain", "load"]
 _SECRET_PARTS = ("env", "headers")
 """Of an upstream. Written into the file itself they are still secrets."""
 _PROXY_SECRET = ("network", "proxy_authorization")
-_SECRET_KEYS = ("secret",)
+_SECRET_KEYS = ("secret", "client_secret")
 
 
 class Loaded(NamedTuple):
@@ -74,7 +74,11 @@ def _row(loaded: Loaded, place: Place, value: Any) -> tuple[str, str, str]:
     if line is None and isinstance(place[-1], int):
         line = loaded.lines.get(place[:-1])
     is_secret = place in (_PROXY_SECRET, ("secrets", place[-1])) or (
-        len(place) > 3 and place[0] == "upstreams" and (place[2] in _SECRET_PARTS or place[-1] in _SECRET_KEYS)
+        len(place) > 3
+        and place[0] in ("upstreams", "auth")
+        and (
+            (place[0] == "upstreams" and place[2] in _SECRET_PARTS) or (place[-1] in _SECRET_KEYS and value is not None)
+        )
     )
     source = "default" if line is None else f"{loaded.path}:{line}"
     return shown(place), "***" if is_secret else json.dumps(value, ensure_ascii=False), source

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,16 @@ class Clock:
 
 
 class World:
-    def __init__(self, folder: Path, *clients: Client, settings: Settings = SETTINGS, **given: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *clients: Client,
+        settings: Settings = SETTINGS,
+        records: Callable[[Callable[[], float]], MemoryRecords] = MemoryRecords,
+        **given: Any,
+    ) -> None:
         self.clock, self.settings = Clock(), settings
-        self.records = MemoryRecords(self.clock)
+        self.records = records(self.clock)
         self.key_file = folder / "signing.json"
         self.users = Users(self.records, self.clock, self.clock, OWNER_TOKEN)
         self.refusals: list[str] = []

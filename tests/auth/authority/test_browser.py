@@ -2,17 +2,25 @@
 
 import asyncio
 import os
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
 from browsing import BOUND_MS, barriers, browsing
+from counterparts.commands import free_port, listening
 from playwright.async_api import CDPSession, Page
 
+from douane.auth.authority.provider import Outside, Provider
 from douane.gateway.pages import Pages
+from douane.sdk.fetch import fetching
+from douane.transports.address import Reach
+from douane.transports.http_client import HttpClient
 from douane.transports.http_guard import Guard
 from douane.transports.http_server import Reply, Request, serve
 
@@ -35,7 +43,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Site]:
+async def site(folder: Path, host: str = "127.0.0.1", **given: Any) -> AsyncIterator[Site]:
     landed = await serve(_callback, guard=_Anybody())
     callback = f"http://127.0.0.1:{landed.port}/callback"
     doors: list[Pages] = []
@@ -48,7 +56,7 @@ async def site(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Site]:
     server = await serve(route, guard=guard)
     issuer = f"http://{host}:{server.port}"
     settings = msgspec.structs.replace(SETTINGS, issuer=issuer, resources=(f"{issuer}/mcp",))
-    world = World(folder, settings=settings)
+    world = World(folder, settings=settings, **given)
     registered = await world.register(redirect_uris=[callback], client_name="The Editor")
     one = Site(world, callback)
     one.app.id = msgspec.json.decode(registered.body)["client_id"]
@@ -246,3 +254,33 @@ async def test_a_passkey_shown_once_more_or_to_another_form_lets_nobody_in(tmp_p
             await thief.get(one.app.url(resource=None))
             await thief.submit("/oauth/passkey", credential=credential)
             assert (thief.answer.status, "Let The Editor in?" in thief.text) == (403, False)
+
+
+@asynccontextmanager
+async def outside_provider() -> AsyncIterator[str]:
+    """One that this project did not write; its issuer."""
+    port = free_port()
+    program = str(Path(sys.executable).parent / "oidc-provider-mock")
+    user = '{"sub": "ann-17", "groups": ["desk"]}'
+    line = [program, "--port", str(port), "--require-nonce", "true", "--user-claims", user]
+    async with listening(line, port):
+        yield f"http://localhost:{port}"
+
+
+@pytest.mark.counterpart
+async def test_a_person_logs_in_with_an_outside_provider_and_agrees_here(tmp_path: Path) -> None:
+    async with outside_provider() as issuer:
+        client = HttpClient(reach=Reach.LOOPBACK)
+        outside = Outside(name="mock", title="Mock", issuer=issuer, client_id="c", client_secret="s" * 32)
+        provider = Provider(outside, fetching(client), clock=time.time, ticks=time.monotonic)
+        async with site(tmp_path, providers=[provider]) as one, browsing() as page:
+            one.world.clock.now_s = time.time()
+            await page.goto(one.url())
+            await look_at(page, "login-providers")
+            await page.get_by_role("button", name="Log in with Mock").click()
+            await page.get_by_role("button", name="ann-17").click()
+            await page.get_by_role("heading", name="Let The Editor in?").wait_for()
+            assert "You are logged in as ann-17" in await page.inner_text("main")
+            await page.get_by_role("button", name="Allow").click()
+            await page.get_by_role("heading", name="Back at the program").wait_for()
+        await client.aclose()

@@ -167,6 +167,25 @@ async def test_the_operator_says_whose_documents_count(tmp_path: Path) -> None:
     assert other not in web.asked
 
 
+async def test_a_program_that_was_let_in_goes_on_while_its_document_cannot_be_fetched(tmp_path: Path) -> None:
+    web = Web()
+    world = World(tmp_path, fetch=web.fetch)
+    app = App(world, ADDRESS)
+    landed = await Browser(world).agree(app.url())
+    _, answer = await app.redeem(landed["code"])
+    web.documents[ADDRESS] = ConnectionError("refused")
+    world.clock.now_s += 3600
+    status, answer = await app.refresh(answer["refresh_token"])
+    assert status == 200
+    # Not for ever; and it is not told that it is nobody, which would make it forget who it is.
+    world.clock.now_s += 86_400
+    status, refused = await app.refresh(answer["refresh_token"])
+    assert (status, refused["error"]) == (503, "temporarily_unavailable")
+    web.publish()
+    world.clock.now_s += 11
+    assert (await app.refresh(answer["refresh_token"]))[0] == 200
+
+
 # --- registration ---
 
 
@@ -203,6 +222,7 @@ async def test_a_client_that_registers_with_a_secret_must_show_it(tmp_path: Path
         ({"redirect_uris": ["https://user@app.example/cb"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["cursor://cb"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://app.example:65536/cb"]}, "invalid_redirect_uri"),
         ({"redirect_uris": ["http://127.0.0.1/cb"] * 21}, "invalid_redirect_uri"),
         ({"redirect_uris": ["http://127.0.0.1/cb"], "application_type": "web"}, "invalid_redirect_uri"),
         ({"application_type": "native"}, None),

@@ -113,6 +113,7 @@ async def test_of_a_loopback_address_the_port_is_free_and_nothing_else(
         ({"request": "eyJ"}, "request_not_supported"),
         ({"request_uri": "https://evil.example"}, "request_uri_not_supported"),
         ({"prompt": "none"}, "login_required"),
+        ({"prompt": "none login"}, "invalid_request"),
     ],
 )
 async def test_a_client_that_asks_wrongly_is_told_with_its_state_and_our_issuer(

@@ -5,9 +5,11 @@ from typing import Any
 
 from ...wire import json
 from ..exchange import HttpResponse
+from .client import NotTheClient
 
-__all__ = ["error", "json_answer"]
+__all__ = ["error", "json_answer", "not_the_client"]
 
+_AGAIN_S = 10.0
 _HEADERS = (("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 
 
@@ -20,3 +22,11 @@ def error(status: int, code: str, reason: str, *more: tuple[str, str], retry_aft
     if retry_after_s:
         more = (*more, ("retry-after", str(int(retry_after_s) + 1)))
     return json_answer(status, {"error": code, "error_description": f"client: {reason}"}, *more)
+
+
+def not_the_client(exc: NotTheClient) -> HttpResponse:
+    """A program that is told `invalid_client` forgets who it is, so it is not told so of what passes."""
+    if exc.passes:
+        return error(503, "temporarily_unavailable", str(exc), retry_after_s=_AGAIN_S)
+    challenge = [("www-authenticate", 'Basic realm="douane"')] if exc.basic else []
+    return error(401, "invalid_client", str(exc), *challenge)

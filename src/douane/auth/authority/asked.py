@@ -40,7 +40,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     resource: str
     state: str | None = None
-    prompt: str = ""
+    prompts: frozenset[str] = frozenset()
+    """none, login, consent. Spec: OpenID Connect Core 1.0 §3.1.2.1."""
 
 
 def read(query: Mapping[str, str], client: Client, settings: Settings) -> Asked:
@@ -61,7 +62,7 @@ def read(query: Mapping[str, str], client: Client, settings: Settings) -> Asked:
         scopes=scopes_of(query.get("scope", ""), settings),
         resource=resource_of(query.get("resource"), settings),
         state=query.get("state"),
-        prompt=query.get("prompt", ""),
+        prompts=_prompts(query),
     )
 
 
@@ -100,6 +101,13 @@ def back(redirect_uri: str, state: str | None, settings: Settings, answer: Mappi
     # 303: whatever the browser has posted here is not posted there. Spec: RFC 9700 §4.12.
     headers = (("location", with_parameters(redirect_uri, parameters)), ("cache-control", "no-store"))
     return HttpResponse(303, (*headers, ("referrer-policy", "no-referrer")))
+
+
+def _prompts(query: Mapping[str, str]) -> frozenset[str]:
+    prompts = frozenset(query.get("prompt", "").split())
+    if "none" in prompts and len(prompts) > 1:
+        raise SentBack("invalid_request", "prompt is none and something else")
+    return prompts
 
 
 def _challenge(query: Mapping[str, str]) -> str:

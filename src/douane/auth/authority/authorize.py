@@ -26,6 +26,7 @@ __all__ = ["Authorization", "grant_for"]
 
 _PURPOSE = "consent"
 _AGAIN = "Close this page, go back to the program you came from, and connect again from there."
+_LOG_IN = frozenset({"login", "select_account"})
 _TITLE = "This request cannot be answered"
 
 
@@ -91,13 +92,13 @@ class Authorization:
 
     async def _go_on(self, request: HttpRequest, asked: Asked, query: Mapping[str, str]) -> HttpResponse:
         browser = await self._browsers.of(request)
-        if asked.prompt == "none":
+        if "none" in asked.prompts:
             return await self._silently(browser, asked)
-        if browser.subject is None or asked.prompt == "login":
+        if browser.subject is None or asked.prompts & _LOG_IN:
             # Asked for once: after that he has logged in.
             rest = {name: value for name, value in query.items() if name != "prompt"}
             return self._login.ask(browser, f"/oauth/authorize?{urlencode(rest)}", asked.client)
-        if asked.prompt != "consent" and await self._is_agreed(browser.subject, asked):
+        if "consent" not in asked.prompts and await self._is_agreed(browser.subject, asked):
             return await self._code(browser.subject, asked)
         return await self._ask(browser, browser.subject, asked, query)
 

@@ -4,14 +4,32 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Client", "Known", "NotUsable", "shown_name"]
+__all__ = ["Client", "Known", "NotTheClient", "NotUsable", "shown_name"]
 
 Known = Literal["configured", "document", "registered"]
 _MAX_NAME = 80
 
 
 class NotUsable(Exception):
-    """There is no such client, or its description cannot be used; the text is for whoever is sent here."""
+    """There is no such client, or its description cannot be used; the text is for whoever is sent here.
+
+    `passes`: it may be there in a moment.
+    """
+
+    def __init__(self, reason: str, *, passes: bool = False) -> None:
+        super().__init__(reason)
+        self.passes = passes
+
+
+class NotTheClient(Exception):
+    """The client did not show that it is the one.
+
+    `basic`: it tried by the header, so it is answered by one. `passes`: it may try again in a moment.
+    """
+
+    def __init__(self, reason: str, *, basic: bool = False, passes: bool = False) -> None:
+        super().__init__(reason)
+        self.basic, self.passes = basic, passes
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,19 +12,11 @@ from urllib.parse import unquote_plus
 
 from ..exchange import HttpRequest
 from .assertions import Assertions
-from .client import Client, NotUsable
+from .client import Client, NotTheClient, NotUsable
 from .registrations import Registrations
 from .stored import digest
 
-__all__ = ["Clients", "Documents", "NotTheClient"]
-
-
-class NotTheClient(Exception):
-    """The client did not show that it is the one. `basic`: it tried by the header, so it is answered by one."""
-
-    def __init__(self, reason: str, *, basic: bool = False) -> None:
-        super().__init__(reason)
-        self.basic = basic
+__all__ = ["Clients", "Documents"]
 
 
 class Documents(Protocol):
@@ -101,7 +93,7 @@ class Clients:
         try:
             return await self.find(id_)
         except NotUsable as exc:
-            raise NotTheClient(str(exc), basic=basic) from None
+            raise NotTheClient(str(exc), basic=basic, passes=exc.passes) from None
 
 
 def _is_its(client: Client, secret: str) -> bool:

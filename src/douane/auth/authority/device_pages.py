@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from ..exchange import HttpRequest, HttpResponse
-from .answers import error, json_answer
+from .answers import error, json_answer, not_the_client
 from .asked import SentBack, resource_of, scopes_of
 from .attempts import Attempts
 from .authorize import grant_for
 from .browser import Browser, Browsers, FormRefused
-from .client import NotUsable
-from .clients import Clients, NotTheClient
+from .client import NotTheClient, NotUsable
+from .clients import Clients
 from .device import Device, Devices, Pending, typed
 from .login import Login
 from .look import Look
@@ -55,7 +55,7 @@ class DevicePages:
         except Malformed as exc:
             return error(400, "invalid_request", str(exc))
         except NotTheClient as exc:
-            return error(401, "invalid_client", str(exc))
+            return not_the_client(exc)
         except (SentBack, Pending) as exc:
             return error(400, exc.code, str(exc))
         where = self._settings.url(_PATH)

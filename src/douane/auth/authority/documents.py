@@ -36,8 +36,10 @@ class Trust(msgspec.Struct, frozen=True):
 
 class _Kept(msgspec.Struct, frozen=True):
     until_s: float
+    read_s: float
     client: Client | None
     fault: str = ""
+    passes: bool = False
 
 
 class ClientDocuments:
@@ -53,26 +55,30 @@ class ClientDocuments:
             raise NotUsable(f"clients from {host} are not accepted here; the operator can add the host")
         kept = self._kept.get(url)
         if kept is None or kept.until_s <= self._clock():
-            kept = await self._read(url, trusted=host in self._trust.hosts)
+            kept = await self._read(url, kept, trusted=host in self._trust.hosts)
             self._kept[url] = kept
             self._kept.move_to_end(url)
             if len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)
         if kept.client is None:
-            raise NotUsable(kept.fault)
+            raise NotUsable(kept.fault, passes=kept.passes)
         return kept.client
 
-    async def _read(self, url: str, *, trusted: bool) -> _Kept:
+    async def _read(self, url: str, before: _Kept | None, *, trusted: bool) -> _Kept:
         now_s = self._clock()
+        # For a moment: whoever sends people here must not have us fetch each time.
+        again_s = now_s + _FAILED_S
         try:
             response = await self._fetch(HttpRequest("GET", url, {"accept": "application/json"}))
-            client = _client(url, response, trusted)
+            return _Kept(now_s + _kept_s(response), now_s, _client(url, response, trusted))
         except NotUsable as exc:
-            # For a moment: whoever sends people here must not have us fetch each time.
-            return _Kept(now_s + _FAILED_S, None, str(exc))
+            return _Kept(again_s, now_s, None, str(exc))
         except (OSError, TimeoutError) as exc:
-            return _Kept(now_s + _FAILED_S, None, f"the description of this client cannot be fetched: {exc}")
-        return _Kept(now_s + _kept_s(response), client)
+            # Programs that were let in go on while the place of their description is down.
+            if before is not None and before.client is not None and now_s - before.read_s < _MAX_KEPT_S:
+                return msgspec.structs.replace(before, until_s=again_s)
+            fault = f"the description of this client cannot be fetched: {exc}"
+            return _Kept(again_s, now_s, None, fault, passes=True)
 
 
 def is_address(id_: str) -> bool:

@@ -168,5 +168,8 @@ class Grants:
         settings = self._settings
         if grant.generation == 0:
             return grant.created_s + settings.form_s
+        if grant.subject.provider:
+            # Whether they still are who they were is asked of the provider then.
+            return grant.created_s + settings.refresh_s
         idle_s = settings.refresh_s if grant.refreshes else settings.access_s
         return min(grant.created_s + settings.grant_s, grant.used_s + idle_s)

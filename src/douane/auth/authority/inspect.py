@@ -8,9 +8,10 @@ from joserfc.errors import JoseError
 
 from ..exchange import HttpRequest, HttpResponse
 from .access import grant_of
-from .answers import error, json_answer
+from .answers import error, json_answer, not_the_client
 from .assertions import key_set
-from .clients import Clients, NotTheClient
+from .client import NotTheClient
+from .clients import Clients
 from .grants import Grant, Grants, Refused
 from .keys import ALG, SigningKeys
 from .parameters import Malformed, form_of
@@ -40,7 +41,7 @@ class Inspection:
         except Malformed as exc:
             return error(400, "invalid_request", str(exc))
         except NotTheClient as exc:
-            return error(401, "invalid_client", str(exc))
+            return not_the_client(exc)
         if "token" not in form:
             return error(400, "invalid_request", "token is missing")
         grant = await self._behind(form["token"])
@@ -57,7 +58,7 @@ class Inspection:
         except Malformed as exc:
             return error(400, "invalid_request", str(exc))
         except NotTheClient as exc:
-            return error(401, "invalid_client", str(exc))
+            return not_the_client(exc)
         if client.known != "configured" or client.authenticates == "none":
             return error(403, "access_denied", "only configured clients with a secret may ask about tokens")
         return json_answer(200, await self._about(form.get("token", "")))

@@ -1,6 +1,6 @@
 """The page on which a person logs in. It knows where to go on, and nobody else can say so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..exchange import HttpRequest, HttpResponse
 from .browser import Browser, Browsers, FormRefused
@@ -10,9 +10,11 @@ from .parameters import Malformed, form_of
 from .passkeys import NoPasskey, Passkeys
 from .users import MustWait, Users
 
-__all__ = ["Login"]
+__all__ = ["IN", "Login", "onward_as"]
 
-_IN, _OUT = "login", "logout"
+IN = "login"
+"""What its form is for."""
+_OUT = "logout"
 _AGAIN = "Go back to the program you came from, and connect again from there."
 
 
@@ -25,10 +27,12 @@ class Login:
         look: Look,
         refused: Callable[[str, HttpRequest], None],
         where: str,
+        providers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`passkeys`: None where no browser has any. `where`: what the owner is told of where his token is."""
+        """`passkeys`: None where no browser has any. `where`: what the owner is told of where his token is. `providers`: name
+        and title of each outside provider."""
         self._users, self._passkeys, self._browsers = users, passkeys, browsers
-        self._look, self._refused, self._where = look, refused, where
+        self._look, self._refused, self._where, self._providers = look, refused, where, providers
 
     def ask(
         self,
@@ -44,7 +48,7 @@ class Login:
 
         `user` and `fault`: what he has typed, and what was wrong.
         """
-        form = self._browsers.form(browser, _IN, onward)
+        form = self._browsers.form(browser, IN, onward)
         return self._look.page(
             status,
             "login",
@@ -57,6 +61,7 @@ class Login:
             user=user,
             fault=fault,
             where=self._where,
+            providers=self._providers,
             form=form,
         )
 
@@ -69,7 +74,7 @@ class Login:
         browser = await self._browsers.of(request)
         try:
             form = form_of(request)
-            onward = await self._browsers.returned(browser, _IN, form.get("form"))
+            onward = await self._browsers.returned(browser, IN, form.get("form"))
         except (Malformed, FormRefused) as exc:
             self._refused(str(exc), request)
             return self._look.refused(400, "This form does not count", str(exc), _AGAIN)
@@ -84,14 +89,14 @@ class Login:
             self._refused("a wrong name or password", request)
             fault = "There is no such name with this password."
             return self.ask(browser, onward, user=user, fault=fault, status=403)
-        return _onward(onward, await self._browsers.log_in(browser, subject))
+        return onward_as(onward, await self._browsers.log_in(browser, subject))
 
     async def by_passkey(self, request: HttpRequest) -> HttpResponse:
         """POST: what the browser shows. Raises StoreFailed."""
         browser = await self._browsers.of(request)
         try:
             form = form_of(request)
-            onward = await self._browsers.returned(browser, _IN, form.get("form"))
+            onward = await self._browsers.returned(browser, IN, form.get("form"))
         except (Malformed, FormRefused) as exc:
             self._refused(str(exc), request)
             return self._look.refused(400, "This form does not count", str(exc), _AGAIN)
@@ -105,7 +110,7 @@ class Login:
         except NoPasskey as exc:
             self._refused(str(exc), request)
             return self.ask(browser, onward, fault=str(exc), status=403)
-        return _onward(onward, await self._browsers.log_in(browser, subject))
+        return onward_as(onward, await self._browsers.log_in(browser, subject))
 
     async def leave(self, request: HttpRequest) -> HttpResponse:
         """POST: log out. Raises StoreFailed."""
@@ -116,9 +121,10 @@ class Login:
             self._refused(str(exc), request)
             return self._look.refused(400, "This form does not count", str(exc), _AGAIN)
         await self._browsers.log_out(browser)
-        return _onward(onward, browser)
+        return onward_as(onward, browser)
 
 
-def _onward(path: str, browser: Browser) -> HttpResponse:
+def onward_as(path: str, browser: Browser) -> HttpResponse:
+    """On to a page of ours, with the cookie of who has logged in."""
     headers = [("location", path), ("cache-control", "no-store")]
     return HttpResponse(303, [*headers, *([("set-cookie", browser.set_cookie)] if browser.set_cookie else [])])

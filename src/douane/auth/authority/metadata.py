@@ -23,7 +23,7 @@ def metadata(settings: Settings, *, documents: bool) -> dict[str, Any]:
         "revocation_endpoint": settings.url("/oauth/revoke"),
         "introspection_endpoint": settings.url("/oauth/introspect"),
         "jwks_uri": settings.url("/oauth/jwks"),
-        "scopes_supported": [*settings.scopes, "offline_access"],
+        "scopes_supported": list(settings.scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(GRANT_TYPES),

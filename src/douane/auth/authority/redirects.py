@@ -14,14 +14,15 @@ _MAX_CHARS = 2048
 _PLAIN = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 """What a URI is written with: no space, quote, backslash, angle bracket, control or letter beyond ASCII."""
 _LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:/[^#]*)?)")
-_HTTPS = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?/[^#]*")
+_HTTPS = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::([0-9]{1,5}))?/[^#]*")
 
 
 def registrable(uri: str) -> bool:
     """https with a path, or http on this machine. In lower case up to the path, so that nothing has two spellings."""
     if len(uri) > _MAX_CHARS or not _PLAIN.fullmatch(uri):
         return False
-    return is_loopback(uri) or _HTTPS.fullmatch(uri) is not None
+    found = _HTTPS.fullmatch(uri)
+    return is_loopback(uri) or (found is not None and int(found[1] or 443) < 65_536)
 
 
 def is_loopback(uri: str) -> bool:

@@ -1,7 +1,7 @@
 """The authorization server as a whole: its parts, and the path each answers at."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...stores.ports import Records
 from ..exchange import Fetch, HttpRequest, HttpResponse, Page
@@ -19,6 +19,7 @@ from .consents import Consents
 from .device import Devices
 from .device_pages import DevicePages
 from .documents import ClientDocuments, Trust
+from .federation import Federation
 from .grants import Grants
 from .inspect import Inspection
 from .keys import SigningKeys
@@ -26,8 +27,10 @@ from .login import Login
 from .look import Look
 from .metadata import metadata
 from .passkeys import Passkeys, possible
+from .provider import Provider
 from .registrations import Registrations
 from .settings import Settings
+from .source import OwnTokens
 from .token import TokenEndpoint
 from .users import Users
 
@@ -51,6 +54,7 @@ class Authority:
         clients: Iterable[Client] = (),
         fetch: Fetch | None = None,
         trust: Trust | None = None,
+        providers: Sequence[Provider] = (),
         refused: ToldOf = lambda reason, request: None,
         token_is_in: str = "",
         clock: Callable[[], float] = time.time,
@@ -70,7 +74,19 @@ class Authority:
         self._keys = keys
         browsers, look = Browsers(records, seal, settings, clock), Look()
         passkeys = Passkeys(records, settings, clock) if possible(settings) else None
-        login = Login(users, passkeys, browsers, look, refused, token_is_in)
+        titles = [(provider.outside.name, provider.outside.title) for provider in providers]
+        login = Login(users, passkeys, browsers, look, refused, token_is_in, titles)
+        self._federation = Federation(
+            providers,
+            records=records,
+            browsers=browsers,
+            login=login,
+            look=look,
+            settings=settings,
+            clock=clock,
+            attempts=Attempts(ticks, burst=20, every_s=3.0),
+            refused=refused,
+        )
         self._account = Account(passkeys, browsers, login, look, clock, refused)
         devices = Devices(records, self.grants, settings, clock)
         self._authorization = Authorization(
@@ -98,7 +114,7 @@ class Authority:
             refused=refused,
         )
         access = AccessTokens(keys, settings, clock)
-        self._token = TokenEndpoint(self.clients, self.grants, devices, access, settings, refused)
+        self._token = TokenEndpoint(self.clients, self.grants, devices, access, settings, users.current, refused)
         self._inspection = Inspection(self.clients, self.grants, keys, settings, clock)
         self._login, self._clock = login, clock
 
@@ -123,9 +139,16 @@ class Authority:
             "/oauth/device_authorization": _only(self._device.begin, "POST"),
             "/oauth/device": _by_method({"GET": self._device.page, "POST": self._device.decide}),
         }
+        pages |= {path: _only(page, "GET") for path, page in self._federation.pages.items()}
+        if self._federation.pages:
+            pages["/oauth/federated"] = _only(self._federation.begin, "POST")
         if self.settings.registration:
             pages["/oauth/register"] = _only(self.registrations.page, "POST")
         return pages
+
+    def source(self, resources: frozenset[str]) -> OwnTokens:
+        """What recognises the tokens of this server at the door of `resources`."""
+        return OwnTokens(self.settings.issuer, resources, self._keys, self.grants, self._clock)
 
     async def _metadata(self, request: HttpRequest) -> HttpResponse:
         return json_answer(200, metadata(self.settings, documents=self.clients.reads_documents))

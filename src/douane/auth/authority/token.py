@@ -7,27 +7,27 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from ..exchange import HttpRequest, HttpResponse
 from .access import AccessTokens
-from .answers import error, json_answer
+from .answers import error, json_answer, not_the_client
 from .asked import SentBack, scopes_of
-from .client import Client
-from .clients import Clients, NotTheClient
+from .client import Client, NotTheClient
+from .clients import Clients
 from .device import Devices, Pending
 from .grants import Code, Grant, Grants, Refused
 from .parameters import Malformed, form_of
 from .settings import Settings
+from .subject import Subject
 
 __all__ = ["DEVICE_CODE", "GRANT_TYPES", "TokenEndpoint"]
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_CODE)
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-_BASIC = ("www-authenticate", 'Basic realm="douane"')
 
 
 class TokenEndpoint:
@@ -38,11 +38,12 @@ class TokenEndpoint:
         devices: Devices,
         access: AccessTokens,
         settings: Settings,
+        current: Callable[[Subject], Awaitable[Subject | None]],
         refused: Callable[[str, HttpRequest], None],
     ) -> None:
-        """`refused`: told of what looks like a theft, or a try at one."""
+        """`current`: who that is now; None: gone. `refused`: told of what looks like a theft, or a try at one."""
         self._clients, self._grants, self._devices = clients, grants, devices
-        self._access, self._settings, self._refused = access, settings, refused
+        self._access, self._settings, self._current, self._refused = access, settings, current, refused
 
     async def page(self, request: HttpRequest) -> HttpResponse:
         """Raises StoreFailed."""
@@ -54,7 +55,7 @@ class TokenEndpoint:
             return error(400, "invalid_request", str(exc))
         except NotTheClient as exc:
             self._refused(str(exc), request)
-            return error(401, "invalid_client", str(exc), *([_BASIC] if exc.basic else []))
+            return not_the_client(exc)
         except Refused as exc:
             self._refused(str(exc), request)
             return error(400, "invalid_grant", str(exc))
@@ -99,8 +100,12 @@ class TokenEndpoint:
         scopes = scopes_of(form["scope"], self._settings) if "scope" in form else grant.scopes
         if not frozenset(scopes) <= frozenset(grant.scopes):
             raise SentBack("invalid_scope", "a refresh gives no more scopes than were agreed to")
+        subject = await self._current(grant.subject)
+        if subject is None:
+            await self._grants.revoke(grant.id)
+            raise Refused("whoever has given this is not a user here any more")
         grant = await self._grants.refresh(token, client.id)
-        return self._tokens(grant, scopes)
+        return self._tokens(msgspec.structs.replace(grant, subject=subject), scopes)
 
     async def _by_device(self, form: Mapping[str, str], client: Client) -> Grant:
         device_code = _needed(form, "device_code")

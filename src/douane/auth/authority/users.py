@@ -111,6 +111,10 @@ class Users:
         """Raises StoreFailed."""
         return [held.value for held in await self._shelf.all()]
 
+    async def current(self, subject: Subject) -> Subject | None:
+        """Who that is now; of somebody else's users nothing more is known than what they said. Raises StoreFailed."""
+        return subject if subject.provider else await self.subject(subject.name)
+
     async def subject(self, name: str) -> Subject | None:
         """Who that is now. Raises StoreFailed."""
         if name == OWNER:
