@@ -209,6 +209,13 @@ def test_the_example_of_virtual_servers_is_the_one_on_its_page_and_can_be_loaded
     assert set(written(tmp_path, shown).config.servers) == {"reading", "release"}
 
 
+def test_the_example_of_an_identity_provider_is_the_one_on_its_page_and_can_be_loaded(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "examples" / "identity.yaml").read_text()
+    assert text[text.index("listen:") : text.index("  api_keys")] in (docs / "identity.md").read_text()
+    assert written(tmp_path, text).config.auth.issuers["company"].claims.groups == "realm_access.roles"
+
+
 def test_explain_says_where_a_name_and_a_virtual_server_come_from(tmp_path: Path) -> None:
     loaded = written(
         tmp_path,

@@ -17,10 +17,10 @@ _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{nam
 """Verb → module and function."""
 _HALF = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are not UTF-8."""
-_GROUPS = ("config", "audit", "user")
+_GROUPS = ("config", "audit", "user", "key")
 _ORDER = (
     *("up", "stdio", "list", "call", "allow", "revoke", "import", "consent", "snippet", "export"),
-    *("user", "doctor", "dev", "config", "audit"),
+    *("user", "key", "doctor", "dev", "config", "audit"),
 )
 
 

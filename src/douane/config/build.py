@@ -44,7 +44,7 @@ from ..sdk.respondent import Respondent
 from ..sdk.session import Noted, Session
 from ..sdk.task_session import with_tasks
 from ..sdk.url import open_url
-from ..stores.ports import Ledger, Records, StoreBusy, StoreFailed
+from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.records import SqliteRecords
 from ..stores.sqlite import SqliteLedger
 from ..transports import http_client, http_server
@@ -102,11 +102,11 @@ class Running:
         sockets: Sequence[UnixServer],
         outside: Outside,
         renewed: Sequence[TlsFiles],
-        credentials: UpstreamCredentials,
-        records: Records | None,
+        last: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
+        """`last`: closed when nobody can come in any more."""
         self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, outside.clients
-        self._credentials, self._records = credentials, records
+        self._last = last
         self._renewing = asyncio.get_running_loop().create_task(keep_renewed(renewed)) if renewed else None
 
     @property
@@ -128,11 +128,10 @@ class Running:
         await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
         await _close(self._sockets)
         await self.gateway.aclose()
-        await self._credentials.aclose()
+        for close in self._last:
+            await close()
         for client in self._clients:
             await client.aclose()
-        if self._records is not None:
-            await self._records.aclose()
 
 
 def configure_log(log: Log) -> None:
@@ -198,7 +197,7 @@ async def _start(
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
     address = None
-    keeps = has_users(loaded) or config.auth.authority is not None
+    keeps = has_users(loaded) or config.auth.authority is not None or config.auth.api_keys
     records = SqliteRecords(paths.records) if keeps else None
     try:
         address = _address(config)
@@ -223,12 +222,14 @@ async def _start(
         tokens = {**known, token: owner_of(config.auth)} if lets_owner_in(config) else known
         resources = resources_of(config, address.names)
         own = own_authority(config, paths, resources, token, log, seal, records, outside)
-        way_in = entrance(loaded, resources, tokens, log, outside, own)
+        keys = records if config.auth.api_keys else None
+        way_in = entrance(loaded, resources, tokens, log, outside, keys, own)
         admit = credentials.keeping(way_in.admit)
         way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log)})
         gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to)
         say(paths, loaded.path, config)
-        running = await _open_doors(config, paths, gateway, outside, tls, address, credentials, records)
+        last = (way_in.aclose, credentials.aclose, *([] if records is None else [records.aclose]))
+        running = await _open_doors(config, paths, gateway, outside, tls, address, credentials, last)
     except BaseException:
         if address is not None and address.sock is not None:
             address.sock.close()
@@ -324,7 +325,7 @@ async def _open_doors(
     tls: tuple[ssl.SSLContext, TlsFiles] | None,
     address: "_Address",
     credentials: UpstreamCredentials,
-    records: Records | None,
+    last: Sequence[Callable[[], Awaitable[None]]],
 ) -> Running:
     listen = config.listen
     sockets: list[UnixServer] = []
@@ -351,7 +352,7 @@ async def _open_doors(
         await _close(sockets)
         raise
     renewed = [*outside.renewed, *([] if tls is None else [tls[1]])]
-    return Running(gateway, http, sockets, outside, renewed, credentials, records)
+    return Running(gateway, http, sockets, outside, renewed, last)
 
 
 async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:

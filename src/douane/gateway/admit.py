@@ -4,49 +4,83 @@ Refusals go to the audit: once a source and second, as `auth.admission` counts t
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from ..audit.entry import Denied as DeniedLeaf
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..auth.admission import Admission, Later, Presented
+from ..auth.certificates import Shown, shown_in
 from ..auth.metadata import Resources
 from ..auth.tokens import Denied, Identity
 from ..protocol.call import Principal
 from ..sdk.held import NotYet, Turned
 from ..transports.http_server import Request
 
-__all__ = ["Admitting", "Certified"]
+__all__ = ["Admitting", "Proxied"]
 
 logger = logging.getLogger(__name__)
 
 _MAX_KEPT = 10_000
+_NO_CERTIFICATE = Denied(400, "gateway: the proxy in front sends no certificate in its header for certificates")
 _IN_QUERY = Denied(400, "client: a token in the URL is refused; send it as `Authorization: Bearer …`")
 
-Certified = Callable[[Request], str | None]
-"""The thumbprint of the certificate that a trusted proxy says its client has shown. Raises ValueError for none it can be."""
+
+class Proxied:
+    """What proxies tell of their clients' certificates."""
+
+    def __init__(
+        self,
+        proxies: Sequence[IPv4Network | IPv6Network],
+        header: bytes,
+        identity: Callable[[Shown], Identity | None] | None = None,
+    ) -> None:
+        """`header`, in lower case, is looked at when it comes from one of `proxies`, and from nobody else. `identity`:
+        whom a certificate alone lets in."""
+        self._proxies, self._header, self.identity = proxies, header, identity
+
+    def shown(self, request: Request) -> Shown | None:
+        """Raises ValueError for a header of a proxy that holds no certificate."""
+        header = request.headers.get(self._header)
+        if not header or not self._trusts(request.client):
+            return None
+        return shown_in(header)
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self._proxies)
 
 
-def _uncertified(request: Request) -> str | None:
-    return None
+_NO_PROXY = Proxied((), b"client-cert")
 
 
 class Admitting:
     """An `Admit` of sdk.held."""
 
-    def __init__(
-        self, admission: Admission, resources: Resources, log: AuditLog, certified: Certified = _uncertified
-    ) -> None:
-        self._admission, self._resources, self._log, self._certified = admission, resources, log, certified
+    def __init__(self, admission: Admission, resources: Resources, log: AuditLog, proxied: Proxied = _NO_PROXY) -> None:
+        self._admission, self._resources, self._log, self._proxied = admission, resources, log, proxied
         self._principals: dict[Identity, Principal] = {}
 
     def __call__(self, request: Request) -> Principal:
         admitted = request.memo.pop("admitted", None)
         if isinstance(admitted, Principal):
             return admitted
-        shown = self._shown(request)
+        try:
+            certificate = self._proxied.shown(request)
+        except ValueError:
+            shown = self._shown(request, None)
+            raise self._turned(self._admission.refused(shown, _NO_CERTIFICATE), shown) from None
+        shown = self._shown(request, certificate)
         if request.query and b"access_token=" in request.query:
             raise self._turned(self._admission.refused(shown, _IN_QUERY), shown)
+        if certificate is not None and shown.authorization is None and self._proxied.identity is not None:
+            named = self._proxied.identity(certificate)
+            if named is not None:
+                return self._principal(named)
         found = self._admission.verify(shown)
         if isinstance(found, Identity):
             return self._principal(found)
@@ -59,7 +93,11 @@ class Admitting:
 
         raise NotYet(ask)
 
-    def _shown(self, request: Request) -> Presented:
+    async def aclose(self) -> None:
+        """Ask nobody any more."""
+        await self._admission.aclose()
+
+    def _shown(self, request: Request, certificate: Shown | None) -> Presented:
         headers = request.headers
         path, host = request.path.decode("latin-1"), headers.get(b"host", b"").decode("latin-1").lower()
         return Presented(
@@ -69,7 +107,7 @@ class Admitting:
             request.method.decode("latin-1"),
             self._resources.url(path, host),
             headers.get(b"dpop"),
-            self._certified(request),
+            None if certificate is None else certificate.thumbprint,
             "held" in request.memo,
         )
 

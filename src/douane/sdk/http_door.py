@@ -458,7 +458,8 @@ def _papers(request: Request, principal: Principal, until_s: float) -> _Papers:
         conversation_of(principal, "http"),
         request.method == b"POST" and kind.partition(b";")[0].strip().lower() == b"application/json",
         request.headers.get(b"mcp-protocol-version") == _MODERN,
-        until_s,
+        # A proof is good once: who repeats its head is looked at anew.
+        until_s if b"dpop" not in request.headers else 0.0,
     )
 
 

@@ -208,7 +208,7 @@ class Listener:
             return outcome
 
         async def ask(questions: Mapping[str, JSON]) -> JSON:
-            refused = _unaskable(call, questions, say, revision)
+            refused = _unaskable(call, questions, say, asked.revision)
             if refused is not None:
                 self.refusals.refused(replace(call, id=new_id()), refused)
                 raise Unanswered(refused)
