@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from http_upstream import JSON, HttpUpstream
 
-from douane.transports.http_server import Guard, Reply, Request, serve
+from douane.transports.http_server import Endpoint, Guard, Reply, Request, serve
 
 Form = dict[str, str]
 
@@ -38,7 +38,7 @@ class Grant:
 
 class World:
     def __init__(self) -> None:
-        self.mcp = HttpUpstream("stateless")
+        self.mcp: HttpUpstream | Endpoint = HttpUpstream("stateless")
         self.needs = frozenset({"read"})
         self.needs_for: dict[str, frozenset[str]] = {}
         """By tool, beside the others."""
@@ -98,13 +98,13 @@ class World:
         self.news.set()
         path = request.path.decode()
         hook = self.on.get(path)
-        if path != "/mcp":
+        if path not in ("/mcp", "/messages"):
             self.asked.append(Asked(path, _form(request), dict(request.headers)))
         if hook is not None:
             hook(request, reply)
             return
         match path:
-            case "/mcp":
+            case "/mcp" | "/messages":
                 self._protected(request, reply)
             case "/.well-known/oauth-protected-resource/mcp":
                 own = {"resource": self.url, "authorization_servers": [self.origin], "scopes_supported": ["read"]}

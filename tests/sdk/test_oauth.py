@@ -16,6 +16,8 @@ from oauth_world import World, answer, world
 from douane.sdk import CannotConnect, Client, ClientCredentials, LoginFiles, OAuth, ServerError, WorkloadIdentity
 from douane.transports.http_server import Reply, Request
 
+from .sse_server import Scripted
+
 BOUND_S = 10.0
 
 
@@ -43,15 +45,34 @@ async def test_a_user_logs_in_in_his_browser_and_the_call_goes_on() -> None:
 
 async def test_a_session_of_the_handshake_era_is_let_in_on_every_way_it_has() -> None:
     async with world() as servers:
-        servers.mcp = HttpUpstream("handshake")
+        servers.mcp = mcp = HttpUpstream("handshake")
         async with Client(servers.url, auth=by(servers)) as client:
             await client.call("echo")
-            await servers.mcp.until("GET")
+            await mcp.until("GET")
             servers.expire()
             await client.call("echo")
-        heard = await servers.mcp.until("DELETE")
-        assert all(b"authorization" in one.request.headers for one in servers.mcp.heard)
+        heard = await mcp.until("DELETE")
+        assert all(b"authorization" in one.request.headers for one in mcp.heard)
         assert heard.request.headers[b"authorization"] == b"Bearer " + servers.ran[-1].encode()
+        assert servers.paths().count("/authorize") == 1
+
+
+async def test_a_server_of_http_sse_is_logged_in_to_and_refreshed_on_its_posts() -> None:
+    older = Scripted()
+
+    def serve(request: Request, reply: Reply) -> None:
+        if (request.method, request.path) == (b"POST", b"/mcp"):
+            reply.send(405, [])
+        else:
+            older(request, reply)
+
+    async with world() as servers:
+        servers.mcp = serve
+        async with Client(servers.url, auth=by(servers)) as client:
+            await client.call("echo")
+            servers.expire()
+            await client.call("echo")
+        assert len(set(servers.ran)) == 2
         assert servers.paths().count("/authorize") == 1
 
 
@@ -72,6 +93,37 @@ async def test_fifty_calls_refused_at_once_are_one_refresh_and_each_runs_once() 
         assert "/authorize" not in servers.paths()
         assert len(servers.ran) == 50
         assert len(set(servers.ran)) == 1
+
+
+async def test_who_gives_up_in_the_middle_of_a_refresh_loses_nobodys_login() -> None:
+    async with world() as servers, Client(servers.url, auth=by(servers), deadline_s=BOUND_S) as client:
+        await client.call("echo")
+        servers.expire()
+        servers.slow = asyncio.Event()
+        first = asyncio.ensure_future(client.call("echo"))
+        await servers.when(lambda: servers.forms()[-1]["grant_type"] == "refresh_token")
+        second = asyncio.ensure_future(client.call("echo"))
+        first.cancel()
+        await asyncio.wait({first})
+        servers.slow.set()
+        await second
+        await client.call("echo")
+        assert [form["grant_type"] for form in servers.forms()] == ["authorization_code", "refresh_token"]
+
+
+async def test_a_client_that_is_closed_waits_for_no_user() -> None:
+    shown, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def show(url: str) -> None:
+        loop.call_soon_threadsafe(shown.set)
+
+    async with world() as servers:
+        client = Client(servers.url, auth=OAuth(show=show, patience_s=600.0))
+        opening = asyncio.ensure_future(client.__aenter__())
+        await asyncio.wait_for(shown.wait(), BOUND_S)
+        opening.cancel()
+        await asyncio.wait({opening}, timeout=BOUND_S)
+        assert opening.cancelled()
 
 
 async def test_a_token_is_refreshed_before_it_ends_and_no_call_is_refused_for_it() -> None:

@@ -12,11 +12,11 @@ FETCHED = Limits(max_body_bytes=256 * 1024)
 _WITHIN_S = 20.0
 
 
-def fetching(http: HttpClient) -> Fetch:
+def fetching(http: HttpClient, *, within_s: float = _WITHIN_S) -> Fetch:
     async def fetch(request: HttpRequest) -> HttpResponse:
         origin, target = Origin.parse(request.url)
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()]
-        deadline_s = asyncio.get_running_loop().time() + _WITHIN_S
+        deadline_s = asyncio.get_running_loop().time() + within_s
         try:
             response = await http.request(request.method, origin, target, headers, request.body, deadline=deadline_s)
         except HttpTimeout as exc:

@@ -5,9 +5,10 @@ sent away for one login at a time, and those who waited for it share what came o
 Spec: basic/authorization/index.mdx (step-up authorization flow); RFC 9449 §7, §9; RFC 6750 §3.1.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ from ..auth.token_request import TokenRefused
 from .login_store import LoginStore
 
 __all__ = ["LoggedIn", "Way"]
+
+T = TypeVar("T")
 
 _EARLY_S = 30.0
 """So long before its end a token is not used any more: it has to arrive, too."""
@@ -75,6 +78,7 @@ class LoggedIn:
         """`now`: Unix seconds."""
         self._url, self._way, self._fetch, self._store, self._now = url, way, fetch, store, now
         self._kept = Kept()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._dpop: DpopKey | None = None
         self._is_read = False
         self._is_new = False
@@ -91,12 +95,15 @@ class LoggedIn:
         if login is None:
             return ()
         if self._has_ended(login) and login.tokens.refresh is not None:
-            async with self._store.alone(self._url):
-                await self._read()
-                if self._kept.login is login or self._kept.login == login:
-                    await self._refreshed(login)
+            await self._to_its_end(self._refresh_alone(login))
             login = self._kept.login
         return () if login is None else self._headers(login, method, url)
+
+    async def _refresh_alone(self, login: Login) -> None:
+        async with self._store.alone(self._url):
+            await self._read()
+            if self._kept.login == login:
+                await self._refreshed(login)
 
     def _has_ended(self, login: Login) -> bool:
         return login.tokens.expires_s is not None and login.tokens.expires_s - _EARLY_S <= self._now()
@@ -114,7 +121,9 @@ class LoggedIn:
             is_news = self._dpop.hear(url, challenge.dpop_nonce)
             if demand is not None and demand.params.get("error") == "use_dpop_nonce":
                 return is_news
-        began = self._asked_for
+        return await self._to_its_end(self._renew_alone(demand, challenge, self._asked_for))
+
+    async def _renew_alone(self, demand: Demand | None, challenge: Challenge, began: int) -> bool:
         async with self._store.alone(self._url):
             await self._read()
             if self._failed[0] > began:
@@ -124,6 +133,26 @@ class LoggedIn:
             if challenge.status == 403:
                 return await self._step_up(demand)
             return await self._let_in(demand, challenge)
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` comes to. Whoever gives up waiting must not leave a token used up and its successor unread."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def aclose(self) -> None:
+        """Give up what is under way. What is kept, stays."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _is_done(self, challenge: Challenge) -> bool:
         """Whether somebody has already got what the refused request did not carry."""

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..auth.authorization import Pending
-from ..auth.credentials import Credentials, LoginFailed
+from ..auth.credentials import LoginFailed
 from ..auth.dance import Unseen, perform
 from ..auth.discovery import AuthorizationServer, find_authorization_server
 from ..auth.dpop import DpopKey
@@ -93,7 +93,7 @@ class OAuth(_Settings, frozen=True, kw_only=True):
     patience_s: float = 300.0
     """How long a user may take."""
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
         return LoggedIn(url, self, fetch, self._store())
 
     async def log_in(
@@ -149,7 +149,7 @@ def _port_before(client: OAuthClient | None) -> int:
 class ClientCredentials(_Settings, frozen=True, kw_only=True):
     """A program of its own, by a secret or a private key."""
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
         return LoggedIn(url, self, fetch, self._store())
 
     async def log_in(
@@ -172,7 +172,7 @@ class WorkloadIdentity(_Settings, frozen=True, kw_only=True):
     token: Token
     """The JWT of the platform, for the issuer of the authorization server."""
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
         return LoggedIn(url, self, fetch, self._store())
 
     async def log_in(
@@ -199,7 +199,7 @@ class EnterpriseIdentity(_Settings, frozen=True, kw_only=True):
     id_token: Token
     """What the provider said when the user logged in there."""
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
         return LoggedIn(url, self, fetch, self._store())
 
     async def log_in(

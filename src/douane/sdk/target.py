@@ -46,10 +46,14 @@ Target = str | Sequence[str] | InProcess
 """A URL, a command as one line or in words, or a server of this process."""
 
 
+class Held(Credentials, Closes, Protocol):
+    """Credentials that end with the session."""
+
+
 class Auth(Protocol):
     """A way to be let in by servers."""
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> Held:
         """For the server at `url`. `fetch` reaches as far as requests to it do."""
         ...
 
@@ -99,6 +103,7 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack, 
         asking = HttpClient(reach=reach, limits=FETCHED)
         stack.push_async_callback(asking.aclose)
         credentials = how.auth.credentials(url, fetching(asking))
+        stack.push_async_callback(credentials.aclose)
     headers = [(name.encode(), value.encode()) for name, value in how.headers.items()]
     return await open_url(
         http,

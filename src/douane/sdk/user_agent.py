@@ -78,11 +78,11 @@ class Loopback:
         try:
             # Some browsers are waited for until they end.
             showing = asyncio.ensure_future(asyncio.to_thread(show, url))
+            showing.add_done_callback(lambda task: task.cancelled() or task.exception())
             done, _ = await asyncio.wait({showing, answered}, return_when=asyncio.FIRST_COMPLETED)
-            if showing in done:
+            if answered not in done:
+                # Its faults are the login's.
                 showing.result()
-            else:
-                showing.add_done_callback(lambda task: task.cancelled() or task.exception())
             return await answered
         finally:
             self._awaited = None
