@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, urlencode
 from urllib.request import urlopen
 
 from http_upstream import JSON, HttpUpstream
+from joserfc import jws, jwt
+from joserfc.jwk import ECKey
 
 from douane.transports.http_server import Endpoint, Guard, Reply, Request, serve
 
@@ -34,6 +36,7 @@ class Grant:
 
     def __init__(self, scopes: frozenset[str]) -> None:
         self.scopes, self.is_burnt = scopes, False
+        self.key: str | None = None
 
 
 class World:
@@ -56,6 +59,10 @@ class World:
         self._codes: dict[str, tuple[Form, Grant]] = {}
         self._ids = count(1)
         self.port = 0
+        self.dpop = False
+        """Tokens are bound to keys, and both servers want nonces."""
+        self.proofs: list[Form] = []
+        """What stood in the proofs for the MCP server."""
         self.slow: asyncio.Event | None = None
         """Set: a token is given."""
         self.news = asyncio.Event()
@@ -130,16 +137,20 @@ class World:
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["none"],
             "authorization_response_iss_parameter_supported": True,
+            **({"dpop_signing_alg_values_supported": ["ES256"]} if self.dpop else {}),
         }
 
     def _protected(self, request: Request, reply: Reply) -> None:
-        token = request.headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
+        scheme = "DPoP" if self.dpop else "Bearer"
+        token = request.headers.get(b"authorization", b"").decode().removeprefix(f"{scheme} ")
         grant = self.valid.get(token)
         where = f'resource_metadata="{self.origin}/.well-known/oauth-protected-resource/mcp"'
         if grant is None:
             self.refused += 1
             why = 'error="invalid_token", ' if token else ""
-            reply.send(401, [(b"www-authenticate", f"Bearer {why}{where}".encode())])
+            reply.send(401, [(b"www-authenticate", f"{scheme} {why}{where}".encode())])
+            return
+        if self.dpop and not self._is_proved(request, reply, "for-the-server", grant, token):
             return
         body = json.loads(request.body or b"{}")
         tool = body.get("params", {}).get("name") if body.get("method") == "tools/call" else None
@@ -152,6 +163,27 @@ class World:
         if tool is not None:
             self.ran.append(token)
         self.mcp(request, reply)
+
+    def _is_proved(self, request: Request, reply: Reply, nonce: str, grant: Grant, token: str = "") -> bool:
+        """Whether the request has a proof of the key its grant is bound to; else it is answered."""
+        sent = request.headers[b"dpop"].decode()
+        key = ECKey.import_key(jws.extract_compact(sent.encode()).protected["jwk"])
+        proof = jwt.decode(sent, key, algorithms=["ES256"])
+        assert proof.header["typ"] == "dpop+jwt"
+        assert not key.is_private
+        assert proof.claims["htm"] == request.method.decode()
+        assert proof.claims["htu"] == self.origin + request.path.decode()
+        grant.key = grant.key or key.thumbprint()
+        assert grant.key == key.thumbprint()
+        if token:
+            digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+            assert proof.claims["ath"] == digest
+            self.proofs.append(proof.claims)
+        if proof.claims.get("nonce") == nonce:
+            return True
+        headers = [(b"dpop-nonce", nonce.encode()), (b"www-authenticate", b'DPoP error="use_dpop_nonce"')]
+        reply.send(401 if token else 400, [*headers, *JSON], b'{"error": "use_dpop_nonce"}')
+        return False
 
     def _authorize(self, request: Request, reply: Reply) -> None:
         asked = dict(parse_qsl(request.query.decode()))
@@ -176,6 +208,8 @@ class World:
 
     def _give(self, request: Request, reply: Reply) -> None:
         form = _form(request)
+        if self.dpop and not self._is_proved(request, reply, "for-tokens", Grant(frozenset())):
+            return
         match form.get("grant_type"):
             case "authorization_code":
                 asked, grant = self._codes.pop(form["code"])
@@ -195,7 +229,8 @@ class World:
         number = next(self._ids)
         self.valid[f"access-{number}"] = grant
         self._refresh[f"refresh-{number}"] = (grant, False)
-        given = {"access_token": f"access-{number}", "token_type": "bearer", "refresh_token": f"refresh-{number}"}
+        given = {"access_token": f"access-{number}", "refresh_token": f"refresh-{number}"}
+        given["token_type"] = "DPoP" if self.dpop else "bearer"
         answer(reply, given | ({} if self.expires_in is None else {"expires_in": self.expires_in}))
 
 

@@ -13,7 +13,16 @@ import pytest
 from http_upstream import HttpUpstream
 from oauth_world import World, answer, world
 
-from douane.sdk import CannotConnect, Client, ClientCredentials, LoginFiles, OAuth, ServerError, WorkloadIdentity
+from douane.sdk import (
+    CannotConnect,
+    Client,
+    ClientCredentials,
+    EnterpriseIdentity,
+    LoginFiles,
+    OAuth,
+    ServerError,
+    WorkloadIdentity,
+)
 from douane.transports.http_server import Reply, Request
 
 from .sse_server import Scripted
@@ -210,6 +219,24 @@ async def test_an_answer_of_another_login_is_not_taken_and_the_right_one_still_i
         assert (answered, len(servers.forms())) == ([1], 1)
 
 
+async def test_a_token_bound_to_a_key_comes_with_a_proof_of_its_own_each_time_and_the_nonce_wanted(
+    tmp_path: Path,
+) -> None:
+    async with world() as servers:
+        servers.dpop = True
+        for run in (1, 2):
+            async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+                await asyncio.gather(*(client.call("echo") for _ in range(5)))
+            assert servers.paths().count("/authorize") == 1, run
+        # The first of each run learns which nonce is wanted; five calls begin with it.
+        assert sum(proof.get("nonce") != "for-the-server" for proof in servers.proofs) == 2
+        assert len({proof["jti"] for proof in servers.proofs}) == len(servers.proofs) == 14
+        servers.expire()
+        async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+            await client.call("echo")
+        assert servers.forms()[-1]["grant_type"] == "refresh_token"
+
+
 # --- what is kept between two runs ---
 
 
@@ -367,6 +394,35 @@ async def test_a_workload_shows_what_its_platform_signed_and_does_not_try_twice(
             async with Client(servers.url, auth=auth):
                 pass
         assert len(servers.forms()) == 2
+
+
+async def test_a_user_of_an_enterprise_is_let_in_on_the_word_of_its_provider() -> None:
+    kind = "urn:ietf:params:oauth:token-type:id-jag"
+    async with world() as provider, world() as servers:
+        given = {"access_token": "j.a.g", "issued_token_type": kind, "token_type": "N_A"}
+        provider.on["/token"] = lambda request, reply: answer(reply, given)
+        auth = EnterpriseIdentity(
+            client_id="app", provider=provider.origin, provider_client_id="app-there", id_token=lambda issuer: "i.d.t"
+        )
+        async with Client(servers.url, auth=auth) as client:
+            await client.call("echo")
+        assert provider.forms()[0] == {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "requested_token_type": kind,
+            "subject_token": "i.d.t",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+            "audience": servers.origin,
+            "resource": servers.url,
+            "scope": "read",
+            "client_id": "app-there",
+        }
+        assert servers.forms()[0] == {
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "assertion": "j.a.g",
+            "resource": servers.url,
+            "scope": "read",
+            "client_id": "app",
+        }
 
 
 def test_what_is_printed_of_a_login_shows_no_secret() -> None:
