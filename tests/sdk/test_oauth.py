@@ -237,6 +237,18 @@ async def test_a_token_bound_to_a_key_comes_with_a_proof_of_its_own_each_time_an
         assert servers.forms()[-1]["grant_type"] == "refresh_token"
 
 
+@pytest.mark.parametrize("uri", ["http://app.example/callback", "app:/callback", "https://app.example/#f", ""])
+async def test_a_redirect_uri_that_can_be_read_on_the_way_is_not_used(uri: str) -> None:
+    async def visit(url: str) -> str:
+        raise AssertionError("nobody is sent away")
+
+    async with world() as servers:
+        with pytest.raises(CannotConnect, match="client: its redirect URI"):
+            async with Client(servers.url, auth=OAuth(redirect_uri=uri, visit=visit)):
+                pass
+        assert "/register" not in servers.paths()
+
+
 # --- what is kept between two runs ---
 
 

@@ -70,14 +70,14 @@ def plain(text: object, most: int = 200) -> str:
     return "".join(char for char in str(text)[:most] if char.isprintable())
 
 
-def endpoint(url: object, what: str) -> str:
+def endpoint(url: object, what: str, remedy: str = "its operator has to change that") -> str:
     """`url`, which somebody else named, where something secret may be sent to it. Raises LoginFailed.
 
     Over https, or to this machine. Spec: OAuth 2.1 §1.5.
     """
     fault = _fault_of(url)
     if fault is not None or not isinstance(url, str):
-        raise LoginFailed(f"{what} {plain(url)!r} {fault}; its operator has to change that")
+        raise LoginFailed(f"{what} {plain(url)!r} {fault}; {remedy}")
     return url
 
 

@@ -14,7 +14,7 @@ import msgspec
 from .authorization import Pending, redeem, send_away
 from .challenge import Demand, scopes_of
 from .credentials import LoginFailed
-from .dance import Dance, Unseen
+from .dance import Dance, Unseen, endpoint
 from .discovery import AuthorizationServer, Protected, find_authorization_server, find_protected
 from .dpop import DpopKey
 from .oauth_client import OAuthClient
@@ -90,6 +90,7 @@ def begin(
     dpop: DpopKey | None = None,
 ) -> Dance[Pending]:
     """Where the user is to go. Raises LoginFailed. `known`: the clients we are already, by issuer."""
+    endpoint(redirect_uri, "client: its redirect URI", "use https, or this machine")
     client = yield from client_for(who, found.server, known, redirect_uri=redirect_uri, now_s=now_s)
     return send_away(
         found.server,

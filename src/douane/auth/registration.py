@@ -102,7 +102,7 @@ def _registration(who: Applicant, url: str, redirect_uri: str, method: Method) -
         "grant_types": list(who.grant_types),
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
-        "application_type": "native" if is_loopback(host) or "://" not in redirect_uri else "web",
+        "application_type": "native" if is_loopback(host) else "web",
     }
     headers = {"accept": "application/json", "content-type": "application/json"}
     return HttpRequest("POST", url, headers, msgspec.json.encode(body))

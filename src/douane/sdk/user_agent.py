@@ -19,7 +19,7 @@ from ..transports.http_server import Guard, Limits, Reply, Request, serve
 
 __all__ = ["Loopback", "Show", "show_in_browser"]
 
-Show = Callable[[str], None]
+Show = Callable[[str], object]
 """Shows the page at a URL to the user. Must not wait for him."""
 
 _PATH = b"/callback"
