@@ -237,6 +237,20 @@ async def test_a_token_bound_to_a_key_comes_with_a_proof_of_its_own_each_time_an
         assert servers.forms()[-1]["grant_type"] == "refresh_token"
 
 
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("http://mcp.example/mcp", "is not https, so what is sent there can be read on the way"),
+        ("python nothing.py", "`auth` is for servers at a URL"),
+        (["python", "nothing.py"], "`auth` is for servers at a URL"),
+    ],
+)
+async def test_where_a_token_would_not_be_safe_nobody_logs_in(target: str | list[str], reason: str) -> None:
+    with pytest.raises(CannotConnect, match=reason):
+        async with Client(target, auth=OAuth()):
+            pass
+
+
 @pytest.mark.parametrize("uri", ["http://app.example/callback", "app:/callback", "https://app.example/#f", ""])
 async def test_a_redirect_uri_that_can_be_read_on_the_way_is_not_used(uri: str) -> None:
     async def visit(url: str) -> str:

@@ -50,8 +50,8 @@ def test_nothing_but_a_web_page_is_handed_to_a_browser(
 async def test_the_page_that_waits_takes_one_answer_and_is_gone_then() -> None:
     async with Loopback.listening() as back:
         shown, loop = asyncio.Event(), asyncio.get_running_loop()
-        show = lambda url: loop.call_soon_threadsafe(shown.set)  # noqa: E731
-        waiting = asyncio.ensure_future(back.visit("https://login.example/", "mine", show))
+        visit = back.visit("https://login.example/", "mine", lambda url: loop.call_soon_threadsafe(shown.set))
+        waiting = asyncio.ensure_future(visit)
         await asyncio.wait_for(shown.wait(), 10.0)
         assert await asyncio.to_thread(status, f"{back.redirect_uri}?code=c&state=mine", method="POST") == 404
         assert await asyncio.to_thread(status, f"{back.redirect_uri}?code=c&state=mine", host="evil.example") == 403

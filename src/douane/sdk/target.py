@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from .. import __version__
-from ..auth.credentials import Credentials
+from ..auth.credentials import Credentials, LoginFailed
+from ..auth.dance import endpoint
 from ..auth.exchange import Fetch
 from ..transports.address import Reach, reach_of
 from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
@@ -81,6 +82,10 @@ async def open_target(
     """A session whose end `stack` brings, with all it stands on. Raises CannotConnect; then nothing is left open."""
     if isinstance(target, str) and target.startswith(("http://", "https://")):
         session = await _by_url(target, how, noted, stack, respondent)
+    elif how.auth is not None:
+        raise CannotConnect(
+            "client: `auth` is for servers at a URL; a command is given its credentials in `Reaching(env=...)`"
+        )
     elif isinstance(target, InProcess):
         session = await _in_process(target, how, noted, stack, respondent)
     else:
@@ -99,6 +104,10 @@ async def _by_url(url: str, how: Reaching, noted: Noted, stack: AsyncExitStack, 
     stack.push_async_callback(http.aclose)
     credentials = None
     if how.auth is not None:
+        try:
+            endpoint(url, "client: the server to log in to", "a token would not be safe there")
+        except LoginFailed as exc:
+            raise CannotConnect(str(exc)) from None
         # Of its own, for what it reads is small, and everybody may have written it.
         asking = HttpClient(reach=reach, limits=FETCHED)
         stack.push_async_callback(asking.aclose)
