@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from gateway_world import until
 from peers import BOUND_S, OLDER, Json
 
 from sdk.raw_line import Line, Refusal, line_to
@@ -67,6 +68,7 @@ async def test_a_session_is_told_unasked_how_the_task_stands_that_it_has_begun()
         members = {"taskId", "status", "createdAt", "lastUpdatedAt", "ttl", "pollInterval", "statusMessage"}
         assert said["params"].keys() == members
         assert (said["params"]["taskId"], said["params"]["status"]) == (id_, "completed")
+        works.go_on.clear()
         await begin(line, "build")
     assert len(works.server.listener.task_news) == 0
 
@@ -168,3 +170,13 @@ async def test_revisions_without_tasks_pass_over_what_is_said_of_them() -> None:
         with pytest.raises(Refusal, match="unknown method 'tasks/list'") as told:
             await line.ask("tasks/list")
         assert told.value.code == -32601
+
+
+async def test_nothing_goes_on_telling_of_a_task_that_was_over_at_once() -> None:
+    works = Works()
+    works.go_on.set()
+    async with line_to(works.server, revision=OLDER) as line:
+        await begin(line, "sue")
+        said = await asyncio.wait_for(line.heard.get(), BOUND_S)
+        assert said["params"]["status"] == "failed"
+        assert await until(lambda: len(works.server.listener.task_news) == 0)

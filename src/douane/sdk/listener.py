@@ -198,7 +198,8 @@ class Listener:
         stream: Pausable | None = None,
     ) -> Outcome:
         """`run` for a caller of the handshake era, which knows no rounds: it is asked with `say`, if that can be. Events
-        lose what its revision does not know; `ear` is told of the tasks it begins. `stream`: what the caller is answered on, where it can be closed meanwhile."""
+        lose what its revision does not know; `ear` is told of the tasks it begins. `stream`: what the caller is answered
+        on, where it can be closed meanwhile."""
         if self._settled is not None:
             await self._settled()
         emit = Emit(lambda event: deliver(differences.strip_event(event, asked.revision)), Trail(call), stream)

@@ -120,6 +120,8 @@ class TaskEar:
         if self._news_of.add(self) is not None:
             return False
         self._last, self._looks = task, False
+        # It may be over by now, and then nothing more is told of it.
+        self.news.set()
         self._news_of.began(self.id)
         return True
 
@@ -154,7 +156,7 @@ class TaskEar:
 
     async def _until_due(self, task: JSON) -> None:
         try:
-            async with asyncio.timeout(_pause_s(task) if self._looks else None):
+            async with asyncio.timeout(_pause_s(task) if self._looks else _life_s(task)):
                 await self.news.wait()
         except TimeoutError:
             return
@@ -209,6 +211,12 @@ def _pause_s(task: JSON) -> float:
     said: object = task.get("pollIntervalMs")
     least, most = _LOOKS_S
     return min(max(said / 1000, least), most) if isinstance(said, int) else _LOOK_S
+
+
+def _life_s(task: JSON) -> float | None:
+    """When it is not there any more, whether anybody tells that or not."""
+    said: object = task.get("ttlMs")
+    return max(said / 1000, _LOOK_S) if isinstance(said, int) else None
 
 
 def _told(task: JSON) -> dict[str, Any]:
