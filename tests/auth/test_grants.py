@@ -263,3 +263,13 @@ async def test_a_grant_revoked_while_it_is_refreshed_stays_revoked(vault: Vault)
     issuer.answers.set()
     assert await asyncio.wait_for(renewing, BOUND_S) is None
     assert await vault.get(ANNA) is None
+
+
+async def test_a_client_that_is_allowed_no_more_is_asked_about_again_and_all_can_be_told(vault: Vault) -> None:
+    await vault.allow(ANNA.owner, "crm", "desk")
+    await vault.allow(BERT.owner, "crm", "")
+    told = {(allowed.owner, allowed.client) async for allowed in vault.all_allowed()}
+    assert told == {(ANNA.owner, "desk"), (BERT.owner, "")}
+    assert await vault.disallow(ANNA.owner, "crm", "desk")
+    assert not await vault.disallow(ANNA.owner, "crm", "desk")
+    assert not await vault.allows(ANNA.owner, "crm", "desk")

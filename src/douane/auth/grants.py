@@ -17,7 +17,7 @@ from ..stores.ports import NEW, Conflict, Record, Records
 from .login import Login
 from .seal import Broken, Seal
 
-__all__ = ["GrantGone", "Held", "Holding", "Owner", "Vault"]
+__all__ = ["Allowed", "GrantGone", "Held", "Holding", "Owner", "Vault"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ _CLAIM_S = 45.0
 _LOOK_AGAIN_S = 0.1
 """For what another process is about to write."""
 _PAGE = 200
+_CLOSING_S = 5.0
+"""A refresh whose answer is lost costs its user another login."""
 
 
 class GrantGone(Exception):
@@ -49,6 +51,14 @@ class Holding(msgspec.Struct, frozen=True):
     """As it calls itself, never normalised."""
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """A client that may use what its user has granted at an upstream."""
+
+    owner: Owner
+    upstream: str
+    client: str
+
+
 class Held(msgspec.Struct, frozen=True):
     """A grant as it stands in the vault."""
 
@@ -66,6 +76,7 @@ class _Content(msgspec.Struct, frozen=True, array_like=True):
 
 
 _pack = msgspec.msgpack.Encoder().encode
+_unpack_allowed = msgspec.msgpack.Decoder(Allowed).decode
 _unpack = msgspec.msgpack.Decoder(_Content).decode
 _bound = msgspec.json.Encoder().encode
 
@@ -140,10 +151,36 @@ class Vault:
 
     async def allow(self, owner: Owner, upstream: str, client: str) -> None:
         """Raises StoreFailed."""
+        key = self._consent(owner, upstream, client)
+        sealed = self._seal.close(f"{_CONSENT} {key}", _pack(Allowed(owner, upstream, client))).encode()
         try:
-            await self._records.put(_CONSENT, self._consent(owner, upstream, client), b"", version=NEW)
+            await self._records.put(_CONSENT, key, sealed, version=NEW)
         except Conflict:
             return
+
+    async def disallow(self, owner: Owner, upstream: str, client: str) -> bool:
+        """Whether it was allowed. Raises StoreFailed."""
+        key = self._consent(owner, upstream, client)
+        record = await self._records.get(_CONSENT, key)
+        if record is None:
+            return False
+        try:
+            await self._records.take(_CONSENT, key, version=record.version)
+        except Conflict:
+            # Somebody else has just done it.
+            return False
+        return True
+
+    async def all_allowed(self) -> AsyncGenerator[Allowed]:
+        """Who has allowed which client what. Raises StoreFailed."""
+        after = ""
+        while page := await self._records.find(_CONSENT, after=after, most=_PAGE):
+            after = page[-1].key
+            for record in page:
+                try:
+                    yield _unpack_allowed(self._seal.open(f"{_CONSENT} {record.key}", record.value.decode()))
+                except (Broken, ValueError):
+                    logger.warning("a consent cannot be opened: its key is not in the ring any more")
 
     async def allows(self, owner: Owner, upstream: str, client: str) -> bool:
         """Raises StoreFailed."""
@@ -183,9 +220,9 @@ class Vault:
         return changed
 
     async def aclose(self) -> None:
-        """Let what is being refreshed be written down; bounded by who asks the issuer."""
+        """Let what is being refreshed be written down. Bounded."""
         if self._renewing:
-            await asyncio.wait(tuple(self._renewing.values()))
+            await asyncio.wait(tuple(self._renewing.values()), timeout=_CLOSING_S)
 
     def _ended(self, holding: Holding, task: "asyncio.Task[Login | None]") -> None:
         del self._renewing[holding]

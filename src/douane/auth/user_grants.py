@@ -36,6 +36,7 @@ class UserGrants:
         self._wanted: dict[Owner, frozenset[str]] = {}
         """Scopes that the upstream has asked for and nobody has granted yet."""
         self._allowed: dict[tuple[Owner, str], float] = {}
+        self._read: dict[Owner, tuple[Held, float]] = {}
         self._known: dict[Owner, None] = {}
         self.on_known: list[Callable[[], None]] = []
         """Told when somebody has become known, or is known no more."""
@@ -65,6 +66,7 @@ class UserGrants:
 
     def _hear(self, holding: Holding, there: bool) -> None:
         if holding.upstream == self.upstream and self._issuer in (None, holding.issuer):
+            self.changed(holding.owner)
             self.know(holding.owner, there=there)
 
     def lend(self, owner: Owner) -> "Granted":
@@ -83,11 +85,23 @@ class UserGrants:
         return None if await self._is_allowed(owner, client) else frozenset()
 
     async def held(self, owner: Owner) -> Held | None:
-        """Raises StoreFailed."""
+        """As it was read a moment ago at the longest. Raises StoreFailed."""
+        kept, until_s = self._read.get(owner, (None, 0.0))
+        if kept is not None and until_s > self.now():
+            return kept
+        self._read.pop(owner, None)
         found = await self.vault.of(owner, self.upstream)
         held = next((held for held in found if self._issuer in (None, held.holding.issuer)), None)
         self.know(owner, there=held is not None)
+        if held is not None:
+            if len(self._read) >= _MAX_KEPT:
+                self._read.clear()
+            self._read[owner] = (held, self.now() + _BELIEVED_S)
         return held
+
+    def changed(self, owner: Owner) -> None:
+        """What `owner` has granted is not what it was."""
+        self._read.pop(owner, None)
 
     def want(self, owner: Owner, scopes: frozenset[str]) -> None:
         """The upstream wants them for what `owner` has asked of it."""
@@ -112,8 +126,8 @@ class Granted:
 
     def __init__(self, grants: UserGrants, owner: Owner) -> None:
         self._grants, self._owner = grants, owner
-        self._held: Held | None = None
-        self._read_s = self._got_s = self._refused_s = 0.0
+        self._version = 0
+        self._got_s = self._refused_s = 0.0
 
     async def headers(self, method: str, url: str) -> Sequence[Header]:
         held = await self._read()
@@ -145,21 +159,17 @@ class Granted:
         if self._grants.now() - self._got_s < _JUST_S:
             return False
         await self._grants.vault.drop(held.holding)
-        self._held = None
         raise self._missing()
 
     async def _read(self) -> Held | None:
-        now_s = self._grants.now()
-        if self._held is None or now_s - self._read_s >= _BELIEVED_S:
-            try:
-                held = await self._grants.held(self._owner)
-            except StoreFailed as exc:
-                logger.error("what was granted at %s cannot be read: %s", self._grants.upstream, exc)
-                raise LoginFailed("gateway: what you have granted cannot be read, so nothing was sent") from None
-            if held is None or self._held is None or held.version != self._held.version:
-                self._got_s = now_s
-            self._held, self._read_s = held, now_s
-        return self._held
+        try:
+            held = await self._grants.held(self._owner)
+        except StoreFailed as exc:
+            logger.error("what was granted at %s cannot be read: %s", self._grants.upstream, exc)
+            raise LoginFailed("gateway: what you have granted cannot be read, so nothing was sent") from None
+        if held is not None and held.version != self._version:
+            self._version, self._got_s = held.version, self._grants.now()
+        return held
 
     async def _renewed(self, held: Held) -> Login:
         try:
@@ -167,7 +177,7 @@ class Granted:
         except StoreFailed as exc:
             logger.error("what was granted at %s cannot be kept: %s", self._grants.upstream, exc)
             raise LoginFailed("gateway: what you have granted cannot be kept, so nothing was sent") from None
-        self._held = None
+        self._grants.changed(self._owner)
         if login is None:
             raise self._missing()
         return login

@@ -52,7 +52,6 @@ class Granting:
         self._vault = Vault(records, self._vault_seal, key_file(paths.keys / "grants.index"), time)
         self._tickets = Tickets(records, self._vault_seal, time, within_s=within_s)
         self._places: dict[str, Place] = {}
-        self._resealing = asyncio.get_running_loop().create_task(self._reseal())
 
     def lend(self, name: str, url: str, user: UserGrantConfig, key: str | None, fetch: Fetch) -> Lend:
         grants = UserGrants(name, self._vault, fetch, time, issuer=user.issuer)
@@ -62,7 +61,9 @@ class Granting:
         return lambda who: grants.lend(owner_of(who))
 
     async def begin(self) -> None:
-        """Find out who has granted what. Raises StoreFailed."""
+        """Find out who has granted what, and seal it with the newest key. Raises StoreFailed."""
+        if changed := await self._vault.reseal():
+            logger.info("%d grants are sealed with the newest key now", changed)
         async for held in self._vault.all():
             place = self._places.get(held.holding.upstream)
             if place is not None and place.issuer in (None, held.holding.issuer):
@@ -115,22 +116,10 @@ class Granting:
         self._places[name].grants.on_known.append(told)
 
     async def aclose(self) -> None:
-        self._resealing.cancel()
-        await asyncio.wait({self._resealing})
         await self._vault.aclose()
 
     def _link_to(self, secret: str) -> str:
         return f"{self.url}{_AT}/{secret}"
-
-    async def _reseal(self) -> None:
-        try:
-            changed = await self._vault.reseal()
-        except Exception:
-            # The edge of this task. What could not be sealed anew is readable as before.
-            logger.exception("what users have granted could not be sealed with the newest key")
-            return
-        if changed:
-            logger.info("%d grants are sealed with the newest key now", changed)
 
 
 def _knowing(admit: Admit) -> Callable[[str, str], Awaitable[Owner | str]]:

@@ -104,6 +104,11 @@ class Gateway:
         self._readmitting = asyncio.get_running_loop().create_task(self._readmit())
 
     @property
+    def has_pages(self) -> bool:
+        """Whether browsers come."""
+        return bool(self._pages)
+
+    @property
     def fronts(self) -> Sequence[Front]:
         return (self.whole, *self.servers.values())
 

@@ -33,6 +33,9 @@ class Pages:
         self._max_open, self._within_s = max_open, within_s
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._below)
+
     def find(self, path: bytes) -> Endpoint | None:
         """What serves `path`, if it is one of theirs."""
         page = self._exact.get(path) or next((page for above, page in self._below if path.startswith(above)), None)

@@ -305,7 +305,9 @@ class Upstream:
                 continue
             except LoginFailed as exc:
                 failures += 1
-                await self._rest(failures, str(exc), str(exc))
+                # Whose lists are read may be anybody: what he is told is not for the others.
+                alike = self._own is None or self._own.anybody is None
+                await self._rest(failures, str(exc), str(exc) if alike else f"it cannot be listed; {_SEE_LOG}")
                 continue
             except Exception:
                 # The edge of this task: were it to end here, callers would wait for a start that never comes.

@@ -28,6 +28,8 @@ ORIGINAL = "douane/original"
 HIDDEN = "douane/hidden"
 
 _NONE = frozenset[str]()
+_MAX_KEPT = 256
+"""Pages: what users are known at makes many."""
 
 
 def _nobody(principal: Principal) -> bool:
@@ -67,6 +69,8 @@ class View:
         strange = self._strange_to(call.principal)
         kept = self._kept.get((call.method, start, with_originals, strange))
         if kept is None:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
             page = self._page(call.method, start, with_originals, strange)
             digest = hashlib.sha256(page.encoded or b"").hexdigest()
             kept = self._kept[call.method, start, with_originals, strange] = (page, digest)
