@@ -10,7 +10,7 @@ from html import escape
 
 from ..exchange import HttpResponse
 
-__all__ = ["button", "form", "hidden", "items", "page", "paragraph", "secret_field"]
+__all__ = ["alert", "button", "form", "hidden", "items", "page", "paragraph", "secret_field"]
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -37,7 +37,8 @@ _HEADERS = (
 def page(
     status: int, title: str, *parts: str, leads_to: str = "", cookie: str | None = None, lang: str = "en"
 ) -> HttpResponse:
-    """`parts`: markup, made by the functions below. `leads_to`: the origin that a form of it may end at, beside our own."""
+    """`parts`: markup, made by the functions below. `leads_to`: sources, as in a Content-Security-Policy, that a form of it
+    may end at beside our own."""
     policy = (
         f"default-src 'none'; style-src 'sha256-{_SOURCE}'; base-uri 'none'; frame-ancestors 'none';"
         f" form-action 'self' {leads_to}"
@@ -54,6 +55,10 @@ def page(
 
 def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
+
+
+def alert(text: str) -> str:
+    return f'<p role="alert">{escape(text)}</p>'
 
 
 def items(texts: Sequence[str]) -> str:

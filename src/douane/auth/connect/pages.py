@@ -159,8 +159,8 @@ class Connect:
                 button("answer", "allow", "Allow"),
                 button("answer", "deny", "Do not allow"),
             ),
-            # Browsers hold a form to where it is led on to.
-            leads_to=origin_of(server.authorization_endpoint or server.issuer),
+            # Browsers hold a form to where it is led on to, and an issuer may lead on to where he has his account.
+            leads_to=f"https: {origin_of(server.authorization_endpoint or server.issuer)}",
             cookie=visitor.set_cookie,
         )
 

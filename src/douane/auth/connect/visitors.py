@@ -14,7 +14,7 @@ import msgspec
 from ..exchange import HttpRequest, HttpResponse
 from ..grants import Owner
 from ..seal import Broken, Seal
-from .html import button, form, hidden, page, paragraph, secret_field
+from .html import alert, button, form, hidden, page, paragraph, secret_field
 
 __all__ = ["ByCredential", "Knows", "Visitor", "Visitors", "form_of", "refusal"]
 
@@ -79,7 +79,7 @@ class ByCredential:
         return page(
             status,
             "Who are you?",
-            *([paragraph(fault)] if fault else []),
+            *([alert(fault)] if fault else []),
             paragraph(
                 "Show the token or key that your program calls this gateway with. It is sent to the gateway alone,"
                 " and is not kept."
