@@ -41,6 +41,7 @@ async def test_every_request_carries_the_gateways_own_token_and_never_the_caller
         assert endpoint.asked == [
             {
                 "grant_type": "client_credentials",
+                "client_id": "gate way",
                 "client": "gate way",
                 "secret": "s:cret",
                 "scope": "read write",

@@ -202,7 +202,8 @@ async def _start(
     try:
         address = _address(config)
         outside = Outside(loaded)
-        credentials = UpstreamCredentials(loaded, paths, partial(_of_an_issuer, loaded, outside), records, seal)
+        granted = records if has_users(loaded) else None
+        credentials = UpstreamCredentials(loaded, paths, partial(_of_an_issuer, loaded, outside), granted, seal)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
             name: _upstream(
