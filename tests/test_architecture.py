@@ -82,7 +82,7 @@ FRONTS: dict[str, set[str]] = {
         *("Context", "DefinitionError", "Header", "ProtocolError", "Schema", "Server", "TaskSettings", "ToolError"),
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited", "ListRoots", "Root", "Sample", "Sampled", "choices"),
         *("Audio", "Embedded", "Image", "Link", "Message", "Result", "Text"),
-        *("ClientCredentials", "EnterpriseIdentity", "LoginFiles", "OAuth", "WorkloadIdentity"),
+        *("ClientCredentials", "DeviceLogin", "EnterpriseIdentity", "LoginFiles", "OAuth", "WorkloadIdentity"),
     },
 }
 

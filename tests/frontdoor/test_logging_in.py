@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -308,3 +309,32 @@ async def test_the_example_of_the_page_is_a_gateway_that_people_can_log_in_at(tm
             "tools/call", newer(name="time_get_current_time", arguments={"timezone": "UTC"})
         )
         assert (answer.status, "isError" in answer.message["result"]) in ((200, True), (200, False))
+
+
+async def test_the_command_line_logs_in_by_a_code_and_stays_so(tmp_path: Path) -> None:
+    async with up(tmp_path / "home") as running:
+        base = f"http://127.0.0.1:{running.port}"
+        pipe = asyncio.subprocess.PIPE
+        elsewhere = running.world.env | {"DOUANE_HOME": str(tmp_path / "elsewhere")}
+        line = [BIN / "douane", "login", f"{base}/mcp", "--token"]
+        process = await asyncio.create_subprocess_exec(*line, env=elsewhere, stdout=pipe, stderr=pipe)
+        assert process.stderr is not None
+        async with asyncio.timeout(BOUND_S):
+            words = (await process.stderr.readline()).decode()
+        found = re.fullmatch(r"douane: open (\S+) and see that it shows ([A-Z]{4}-[A-Z]{4})\n", words)
+        assert found, words
+        browser = WebBrowser(base)
+        await browser.get(found[1])
+        await browser.submit("/oauth/login", user="owner", password=running.token)
+        assert found[2] in browser.page.text
+        assert "Douane command line" in browser.page.text
+        await browser.submit("/oauth/device", decision="allow")
+        async with asyncio.timeout(BOUND_S):
+            out, err = await process.communicate()
+        assert (process.returncode, err) == (0, b"")
+        assert (await Hand(running).call(out.decode().strip())).status == 200
+        again = await asyncio.create_subprocess_exec(*line, env=elsewhere, stdout=pipe, stderr=pipe)
+        async with asyncio.timeout(BOUND_S):
+            out, err = await again.communicate()
+        assert (again.returncode, err) == (0, b"")
+        assert (await Hand(running).call(out.decode().strip())).status == 200

@@ -53,6 +53,8 @@ class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True):
     authorization_endpoint: str | None = None
     registration_endpoint: str | None = None
     revocation_endpoint: str | None = None
+    device_authorization_endpoint: str | None = None
+    """Spec: RFC 8628 §4."""
     scopes_supported: tuple[str, ...] | None = None
     grant_types_supported: tuple[str, ...] | None = None
     code_challenge_methods_supported: tuple[str, ...] | None = None
@@ -170,7 +172,7 @@ def _server(issuer: str, found: Mapping[str, Any], *, is_older: bool) -> Authori
     except msgspec.ValidationError as exc:
         raise LoginFailed(f"authorization server: the metadata of {issuer!r} cannot be read: {exc}") from None
     endpoint(server.token_endpoint, "authorization server: its token endpoint")
-    for what in ("authorization", "registration", "revocation"):
+    for what in ("authorization", "registration", "revocation", "device_authorization"):
         url = getattr(server, f"{what}_endpoint")
         if url is not None:
             endpoint(url, f"authorization server: its {what} endpoint")

@@ -12,7 +12,7 @@ from .faults import EXITS, Fault, report
 
 __all__ = ["build", "main"]
 
-_PLAIN = ("up", "stdio", "call", "allow", "revoke", "consent", "snippet", "export", "doctor", "dev")
+_PLAIN = ("up", "stdio", "call", "allow", "revoke", "consent", "snippet", "export", "doctor", "dev", "login")
 _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{name}_") for name in ("list", "import")}
 """Verb → module and function."""
 _HALF = re.compile("[\ud800-\udfff]")
@@ -20,7 +20,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 _GROUPS = ("config", "audit", "user", "key")
 _ORDER = (
     *("up", "stdio", "list", "call", "allow", "revoke", "import", "consent", "snippet", "export"),
-    *("user", "key", "doctor", "dev", "config", "audit"),
+    *("user", "key", "login", "doctor", "dev", "config", "audit"),
 )
 
 

@@ -56,6 +56,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.config_dir / "secrets"
 
     @property
+    def logins(self) -> Path:
+        """Where `douane login` keeps what it was granted, a file per server."""
+        return self.config_dir / "logins"
+
+    @property
     def consents(self) -> Path:
         """Which imported commands were agreed to."""
         return self.config_dir / "consents.json"

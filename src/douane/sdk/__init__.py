@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .hints import Header
     from .host import Host
     from .login_store import LoginFiles
-    from .oauth import ClientCredentials, EnterpriseIdentity, OAuth, WorkloadIdentity
+    from .oauth import ClientCredentials, DeviceLogin, EnterpriseIdentity, OAuth, WorkloadIdentity
     from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
@@ -37,6 +37,7 @@ __all__ = [
     "ClientCredentials",
     "Context",
     "DefinitionError",
+    "DeviceLogin",
     "Elicit",
     "ElicitUrl",
     "Elicited",
@@ -78,7 +79,7 @@ _HOMES = {
     "hints": ("Header",),
     "host": ("Host",),
     "login_store": ("LoginFiles",),
-    "oauth": ("ClientCredentials", "EnterpriseIdentity", "OAuth", "WorkloadIdentity"),
+    "oauth": ("ClientCredentials", "DeviceLogin", "EnterpriseIdentity", "OAuth", "WorkloadIdentity"),
     "questions": (
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited"),
         *("ListRoots", "Root", "Sample", "Sampled"),

@@ -1,6 +1,6 @@
 """Ways to log in to a server by OAuth, for `Client(url, auth=...)`.
 
-`OAuth` sends a user to his browser. The others are for programs that no user sits before: by a secret or a key of their own,
+`OAuth` sends a user to his browser, `DeviceLogin` shows him a code to type in one elsewhere. The others are for programs that no user sits before: by a secret or a key of their own,
 by the identity their platform gives them, or by who their user is at the identity provider of an enterprise.
 """
 
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..auth import device_login
 from ..auth.authorization import Pending
 from ..auth.credentials import LoginFailed
 from ..auth.dance import Unseen, perform
+from ..auth.device_login import Shown
 from ..auth.discovery import AuthorizationServer, find_authorization_server
 from ..auth.dpop import DpopKey
 from ..auth.exchange import Fetch
@@ -26,7 +28,7 @@ from .logged_in import LoggedIn
 from .login_store import LoginFiles, LoginStore, MemoryLogins
 from .user_agent import Loopback, Show, show_in_browser
 
-__all__ = ["ClientCredentials", "EnterpriseIdentity", "OAuth", "Token", "Visit", "WorkloadIdentity"]
+__all__ = ["ClientCredentials", "DeviceLogin", "EnterpriseIdentity", "OAuth", "Token", "Visit", "WorkloadIdentity"]
 
 Visit = Callable[[str], Awaitable[str]]
 """Sends a user to a URL; the URL, or its query, that he was sent back to."""
@@ -144,6 +146,36 @@ class OAuth(_Settings, frozen=True, kw_only=True):
 def _port_before(client: OAuthClient | None) -> int:
     """Whoever registered with a port need not register again while he comes back to it."""
     return 0 if client is None or client.redirect_uri is None else urlsplit(client.redirect_uri).port or 0
+
+
+class DeviceLogin(_Settings, frozen=True, kw_only=True):
+    """A user logs in elsewhere, by a code that this program shows."""
+
+    tell: Callable[[Shown], None]
+    """Shows the code, and where it is to be typed. Must not wait for anybody."""
+    client_name: str = "Douane"
+
+    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+        return LoggedIn(url, self, fetch, self._store())
+
+    async def log_in(
+        self,
+        found: Found,
+        scopes: tuple[str, ...],
+        known: Mapping[str, OAuthClient],
+        fetch: Fetch,
+        dpop: DpopKey | None,
+    ) -> Login:
+        given = self._given() if self.knows_itself else None
+        who = Applicant(name=self.client_name, given=given, issuer=self.issuer, method=self.token_endpoint_auth_method)
+        next_ = await perform(device_login.ask(found, who, known, scopes=scopes, now_s=time.time()), fetch)
+        self.tell(next_)
+        while isinstance(next_, Shown):
+            await asyncio.sleep(next_.interval_s)
+            if time.time() >= next_.expires_s:
+                raise LoginFailed("client: nobody has typed the code in time; log in once more")
+            next_ = await perform(device_login.poll(found, next_, now_s=time.time(), dpop=dpop), fetch)
+        return next_
 
 
 class ClientCredentials(_Settings, frozen=True, kw_only=True):
