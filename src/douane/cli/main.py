@@ -17,9 +17,9 @@ _COMMANDS = {name: (name, name) for name in _PLAIN} | {name: (f"{name}_", f"{nam
 """Verb → module and function."""
 _HALF = re.compile("[\ud800-\udfff]")
 """What Python makes of bytes that are not UTF-8."""
-_GROUPS = ("config", "audit", "user", "key")
+_GROUPS = ("config", "audit", "user", "key", "access")
 _ORDER = (
-    *("up", "stdio", "list", "call", "allow", "revoke", "import", "consent", "snippet", "export"),
+    *("up", "stdio", "list", "call", "allow", "access", "revoke", "import", "consent", "snippet", "export"),
     *("user", "key", "login", "doctor", "dev", "config", "audit"),
 )
 

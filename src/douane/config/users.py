@@ -7,15 +7,11 @@ from typing import NamedTuple
 
 from ..auth.authority.leaving import end_all, end_sessions
 from ..auth.authority.users import CannotKeep, User, Users
-from ..stores.ports import Records, StoreFailed
-from ..stores.records import SqliteRecords
+from ..stores.ports import Records
+from .kept import CannotRead, records_of
 from .paths import Paths
 
 __all__ = ["CannotKeep", "CannotRead", "Household", "User", "household"]
-
-
-class CannotRead(Exception):
-    """The records cannot be used; the text says why."""
 
 
 class Household(NamedTuple):
@@ -39,15 +35,6 @@ class Household(NamedTuple):
 @asynccontextmanager
 async def household(paths: Paths) -> AsyncGenerator[Household]:
     """Raises CannotRead."""
-    try:
-        paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        records = SqliteRecords(paths.records)
-    except (StoreFailed, OSError) as exc:
-        raise CannotRead(f"{paths.records} cannot be used: {exc}") from None
-    try:
+    async with records_of(paths) as records:
         # Nobody logs in here.
         yield Household(Users(records, time.time, time.monotonic, owner_token=""), records)
-    except StoreFailed as exc:
-        raise CannotRead(f"{paths.records} cannot be used: {exc}") from None
-    finally:
-        await records.aclose()
