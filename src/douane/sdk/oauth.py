@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ..auth import device_login
 from ..auth.authorization import Pending
-from ..auth.credentials import LoginFailed
+from ..auth.credentials import Credentials, LoginFailed
 from ..auth.dance import Unseen, perform
 from ..auth.device_login import Shown
 from ..auth.discovery import AuthorizationServer, find_authorization_server
