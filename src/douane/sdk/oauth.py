@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ..auth import device_login
 from ..auth.authorization import Pending
-from ..auth.credentials import Credentials, LoginFailed
+from ..auth.credentials import LoginFailed
 from ..auth.dance import Unseen, perform
 from ..auth.device_login import Shown
 from ..auth.discovery import AuthorizationServer, find_authorization_server
@@ -155,7 +155,7 @@ class DeviceLogin(_Settings, frozen=True, kw_only=True):
     """Shows the code, and where it is to be typed. Must not wait for anybody."""
     client_name: str = "Douane"
 
-    def credentials(self, url: str, fetch: Fetch) -> Credentials:
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
         return LoggedIn(url, self, fetch, self._store())
 
     async def log_in(
