@@ -5,7 +5,7 @@ a gateway: a port, and a token.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from douane.audit.entry import Denied, Outcome
 from douane.auth.tokens import Identity
 from douane.config.build import start
 from douane.config.load import load
+from douane.flow.chain import Interceptor
 
 ANNA, MALLORY = "a" * 43, "m" * 43
 _KNOWN = {ANNA: Identity("anna"), MALLORY: Identity("mallory")}
@@ -47,13 +48,15 @@ class Callers:
 
 
 @asynccontextmanager
-async def several(tmp_path: Path, upstreams: Mapping[str, Upstream], **config: Any) -> AsyncIterator[Callers]:
-    """Afterwards no process of it is left, and its audit holds."""
+async def several(
+    tmp_path: Path, upstreams: Mapping[str, Upstream], *, also: Sequence[Interceptor] = (), **config: Any
+) -> AsyncIterator[Callers]:
+    """`also`: more interceptors. Afterwards no process of it is left, and its audit holds."""
     world = World(tmp_path, upstreams, **config)
     env = world.env
     document = json.loads(world.config.read_text())
     world.config.write_text(json.dumps({**document, "listen": {**document.get("listen", {}), "port": 0}}))
-    running, _ = await start(load(world.config, env), world.paths, env, known=_KNOWN)
+    running, _ = await start(load(world.config, env), world.paths, env, known=_KNOWN, also=also)
     try:
         callers = Callers(world, running.http.port)
         await until_ready(callers.anna)

@@ -205,7 +205,11 @@ TRAPS = (
     Trap(9, "some of the answers", (_QUESTIONS + "test_answers_that_are_missing_or_none_are_asked_for_again_and_nothing_is_lost",)),
     Trap(10, "capabilities that differ in the retry", (_QUESTIONS + "test_who_comes_back_without_the_capability_is_told_so_and_the_call_is_ended",)),
     Trap(11, "the server goes on while the client is away", (_INTERACTIVE + "test_what_the_server_says_while_the_caller_is_away_is_told_when_it_comes_back",)),
-    Trap(12, "an approval and a question in one round", (), "there are no approvals yet"),
+    Trap(12, "a question of the gateway and one of the server in one call", (
+        "frontdoor/test_own_questions.py::test_the_gateways_question_and_the_servers_are_rounds_of_one_call",
+        "frontdoor/test_own_questions.py::test_an_older_caller_is_asked_both_on_its_own_stream",
+        "frontdoor/test_own_questions.py::test_a_server_cannot_say_in_its_state_that_somebody_has_agreed",
+    )),
     Trap(13, "`initialize` with the envelope of the newest", (_SPRUNG + "test_a_greeting_in_the_envelope_of_the_newest_era_does_not_exist",)),
     Trap(14, "`initialize` after `server/discover` on a line", (_SPRUNG + "test_who_has_discovered_on_a_line_may_still_greet",)),
     Trap(15, "a client that takes no stream", (_SPRUNG + "test_a_client_that_takes_no_stream_is_told_that_it_cannot_be_asked", _BAD + "test_who_takes_no_stream_is_told_that_it_cannot_be_asked_and_the_call_is_given_up")),

@@ -154,13 +154,15 @@ async def start(
     *,
     ledger: Callable[[Path], Ledger] = SqliteLedger,
     known: Mapping[str, Identity] = _NOBODY_ELSE,
+    also: Sequence[Interceptor] = (),
 ) -> tuple[Running, bool]:
     """A running gateway, and whether its token was made just now. `known`: more tokens it lets in, and whose each is.
+    `also`: more interceptors of the front chain, for who embeds it.
 
     Raises ConfigError, or CannotStart.
     """
     try:
-        return await _start(loaded, paths, env, ledger, known)
+        return await _start(loaded, paths, env, ledger, known, also)
     except policy.PolicyError as exc:
         raise CannotStart(f"the policy cannot be used: {exc}") from exc
     except (TokenUnusable, SealKeysUnusable, KeysUnusable, ConsentUnusable, StoreBusy, SocketRefused) as exc:
@@ -183,6 +185,7 @@ async def _start(
     env: Mapping[str, str],
     ledger: Callable[[Path], Ledger],
     known: Mapping[str, Identity],
+    also: Sequence[Interceptor],
 ) -> tuple[Running, bool]:
     config = loaded.config
     fault = exposure_fault(config.listen.host, real_authentication=authenticates(config.auth))
@@ -227,7 +230,9 @@ async def _start(
         way_in = entrance(loaded, resources, tokens, log, outside, keys, own)
         admit = credentials.keeping(way_in.admit)
         way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log)})
-        gateway = _gateway(config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to)
+        gateway = _gateway(
+            config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to, also
+        )
         say(paths, loaded.path, config)
         last = (way_in.aclose, credentials.aclose, *([] if records is None else [records.aclose]))
         running = await _open_doors(config, paths, gateway, outside, tls, address, credentials, last)
@@ -252,6 +257,7 @@ def _gateway(
     seal: Seal,
     keys: Path,
     strange_to: Callable[[Principal], frozenset[str]],
+    also: Sequence[Interceptor],
 ) -> Gateway:
     clock = asyncio.get_running_loop().time
     marks = Marks(
@@ -269,9 +275,9 @@ def _gateway(
         recording = record.make(log, keep_results=config.audit.keep_results, endpoint=endpoint)
         resolving = resolve.make(lists, absent, handles)
         if not needed.read:
-            return recording, resolving, judging
+            return recording, resolving, judging, *also
         challenge = way_in.challenge(f"/mcp/{endpoint}" if endpoint else "/mcp")
-        return recording, resolving, scopes.make(needed.read, needed.write, marks, challenge), judging
+        return recording, resolving, scopes.make(needed.read, needed.write, marks, challenge), judging, *also
 
     def inner(name: str) -> Sequence[Interceptor]:
         return (
