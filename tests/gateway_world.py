@@ -82,6 +82,9 @@ class World:
             "TMPDIR": str(home),
             MARK: self.mark,
         }
+        if "PYTHONPATH" in os.environ:
+            # The tests themselves are run on another copy of the source.
+            self.env["PYTHONPATH"] = os.environ["PYTHONPATH"]
         self.paths = paths_for(self.env)
 
     @property

@@ -92,6 +92,10 @@ class Issuer:
         algorithm = "EdDSA" if self.algorithm == "Ed25519" else self.algorithm
         return jwt.encode(dict(claims), self.key, algorithm, {k: v for k, v in head.items() if v is not None})
 
+    def sign_text(self, payload: bytes) -> str:
+        """Whatever it is."""
+        return jwt.api_jws.encode(payload, self.key, self.algorithm, {"typ": "at+jwt", "kid": self.kid})
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["Issuer"]:
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0)

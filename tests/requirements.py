@@ -436,10 +436,17 @@ ROWS = (
     Row(
         "I01",
         "OAuth 2.1 resource server: protected-resource metadata, JWT by JWKS (RS, ES, EdDSA), audience and issuer checked, 401/403 with scopes to step up; API keys; mTLS at a proxy; loopback development mode with a token, never open",
-        "planned",
+        "shown",
         (
             "tests/frontdoor/test_http_hostile.py::test_nobody_comes_in_without_the_token_and_the_audit_holds_one_leaf_a_second",
             "tests/frontdoor/test_sessions.py::test_a_session_is_no_credential",
+            "tests/frontdoor/test_identity.py::test_who_has_no_token_is_told_where_to_get_one_and_that_page_names_exactly_this_endpoint",
+            "tests/frontdoor/test_identity.py::test_a_token_of_the_issuer_lets_its_person_in_whatever_key_it_is_signed_with",
+            "tests/frontdoor/test_identity.py::test_tokens_that_do_not_hold_are_refused_audited_and_reach_nobody",
+            "tests/frontdoor/test_identity.py::test_a_token_is_good_at_the_endpoint_it_was_issued_for_and_at_no_other",
+            "tests/frontdoor/test_identity.py::test_a_call_beyond_the_scopes_of_its_token_is_told_all_it_needs_and_goes_through_with_them",
+            "tests/frontdoor/test_credentials.py::test_a_key_is_shown_once_lets_its_program_in_and_is_refused_within_seconds_once_revoked",
+            "tests/frontdoor/test_credentials.py::test_a_certificate_lets_its_holder_in_when_a_trusted_proxy_tells_of_it_and_only_then",
         ),
     ),
     Row(
@@ -509,6 +516,8 @@ ROWS = (
         "Sessions, tasks, handles and request state bound to the principal; unguessable; rotated; expire; replays refused and logged",
         "planned",
         (
+            "tests/frontdoor/test_credentials.py::test_a_session_belongs_to_who_opened_it_and_is_no_credential",
+            "tests/frontdoor/test_credentials.py::test_a_stream_ends_when_its_token_expires_or_its_key_is_revoked",
             "tests/sdk/test_tasks.py::test_a_task_is_there_for_nobody_but_its_owner",
             "tests/gateway/test_deferring.py::test_a_handle_is_there_for_its_owner_alone",
             "tests/gateway/test_deferring.py::test_a_task_is_kept_as_long_as_its_upstream_says",

@@ -4,13 +4,12 @@ The issuer (`tests/issuer.py`) shares no code with the gateway, and the server b
 """
 
 import asyncio
-import base64
 import hmac
 import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,6 +226,37 @@ async def test_keys_can_be_in_a_file(tmp_path: Path) -> None:
         assert (await at.bearer(issuer.token(at.resource))).status == 401
 
 
+async def test_the_token_of_a_caller_is_never_sent_to_a_server_behind(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                heard.append(data)
+                writer.write(b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    behind = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{behind.sockets[0].getsockname()[1]}/mcp"
+    async with Issuer().serving() as issuer:
+        auth = {"issuers": {"idp": {"issuer": issuer.url}}}
+        upstreams = {
+            "far": {"url": url, "headers": {"authorization": "Bearer of-the-gateway"}},
+            "w": witness(tmp_path / "seen"),
+        }
+        async with gateway(tmp_path / "home", upstreams, auth=auth) as running:
+            at = At(running, issuer, tmp_path / "seen")
+            token = issuer.token(at.resource)
+            assert (await at.bearer(token)).status == 200
+            await at.bearer(token, tool_name="far_anything")
+            assert await until(lambda: heard)
+    behind.close()
+    await behind.wait_closed()
+    # What it got is the gateway's own, and neither it nor the other server has seen the caller's.
+    assert b"of-the-gateway" in b"".join(heard)
+    assert token.encode() not in b"".join(heard) + (tmp_path / "seen").read_bytes()
+
+
 # --- bad input ---
 
 Bad = Callable[[At], "dict[str, Any]"]
@@ -263,11 +293,9 @@ def _own_key(at: At) -> str:
 
 
 def _twice(at: At) -> str:
-    """A claim that stands twice: which one counts would be for each parser to say."""
-    header, claims, _ = at.issuer.token(at.resource).split(".")
-    text = base64.urlsafe_b64decode(claims + "==").decode()
-    doubled = b64((text[:-1] + ',"sub":"root"}').encode())
-    return f"{header}.{doubled}.{at.issuer.token(at.resource).split('.')[2]}"
+    """Well signed, with a claim that stands twice: which one counts would be for each parser to say."""
+    text = json.dumps(at.issuer.claims(at.resource))
+    return at.issuer.sign_text(f'{text[:-1]}, "sub": "root"}}'.encode())
 
 
 def _cut(at: At) -> str:
@@ -285,7 +313,7 @@ TOKENS: dict[str, Callable[[At], str]] = {
     "a key id that is no text": lambda at: _by_hand(at, {"alg": "ES256", "kid": {"k": 1}}, lambda s: bytes(64)),
     "an algorithm that is no text": lambda at: _by_hand(at, {"alg": ["ES256"]}, lambda s: bytes(64)),
     "a key of its own": _own_key,
-    "a critical header": _headed(crit=["b64"], b64=False),
+    "a critical header": _headed(crit=["exp"], exp=1),
     "another type of token": _headed(typ="dpop+jwt"),
     "another audience": _with(aud="https://other.example/mcp"),
     "an audience in a list without us": _with(aud=["https://other.example/mcp", "https://third.example"]),
