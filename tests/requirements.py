@@ -234,6 +234,8 @@ ROWS = (
         (
             "tests/conformance/test_tally.py::test_every_required_scenario_passes_but_those_the_page_explains",
             "tests/conformance/test_tally.py::test_the_scenarios_of_authorization_pass_those_that_are_not_scored_too",
+            "tests/frontdoor/test_our_login.py::test_our_client_logs_in_steps_up_and_renews_at_our_gateway",
+            "tests/counterparts/test_login.py::test_our_client_registers_logs_in_and_refreshes_at_an_official_server",
             "tests/sdk/test_oauth.py::test_a_user_logs_in_in_his_browser_and_the_call_goes_on",
             "tests/sdk/test_oauth.py::test_a_session_of_the_handshake_era_is_let_in_on_every_way_it_has",
             "tests/sdk/test_oauth.py::test_fifty_calls_refused_at_once_are_one_refresh_and_each_runs_once",
@@ -242,6 +244,8 @@ ROWS = (
             "tests/sdk/test_oauth.py::test_processes_that_share_a_login_refresh_it_once",
             "tests/sdk/test_oauth.py::test_a_program_logs_in_by_its_secret_and_again_when_its_token_has_ended",
             "tests/sdk/test_oauth.py::test_a_workload_shows_what_its_platform_signed_and_does_not_try_twice",
+            "tests/sdk/test_oauth.py::test_a_user_of_an_enterprise_is_let_in_on_the_word_of_its_provider",
+            "tests/sdk/test_oauth.py::test_a_token_bound_to_a_key_comes_with_a_proof_of_its_own_each_time_and_the_nonce_wanted",
             "tests/auth/test_login.py::test_metadata_that_cannot_be_trusted_end_the_login_before_anything_is_sent",
             "tests/auth/test_login.py::test_a_client_id_given_by_hand_comes_first_then_a_document_then_registration",
             "tests/auth/test_login.py::test_without_pkce_nobody_is_sent_away",
