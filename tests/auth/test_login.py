@@ -201,6 +201,15 @@ async def test_metadata_that_cannot_be_trusted_end_the_login_before_anything_is_
     assert all(request.method == "GET" and not request.body for request in played.asked)
 
 
+@pytest.mark.parametrize(
+    "named", ["https://mcp.example:port/m", "https://[::1/m", "http://mcp.elsewhere/m", "/relative", "", "https://a b/"]
+)
+async def test_a_place_of_metadata_that_is_none_is_not_asked(named: str) -> None:
+    said, played = await failing(discover(SERVER, Demand("bearer", {"resource_metadata": named})), WORLD)
+    assert said.startswith("upstream: the `resource_metadata` of its challenge")
+    assert played.asked == []
+
+
 # --- who we are there ---
 
 
@@ -495,6 +504,16 @@ async def test_a_client_proves_itself_with_its_key_to_the_issuer_and_for_a_minut
     }
     assert len(assertion.claims.pop("jti")) > 20
     assert assertion.claims == {"iss": "robot", "sub": "robot", "aud": ISSUER, "iat": int(NOW), "exp": int(NOW) + 60}
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES512", "RS256", "nonsense"])
+async def test_a_key_signs_only_with_what_is_its_own(algorithm: str) -> None:
+    pem = ECKey.generate_key("P-256").as_pem(private=True).decode()
+    client = OAuthClient(id="robot", method="private_key_jwt", private_key=pem, algorithm=algorithm)
+    found, played = await finding(WORLD)
+    with pytest.raises(LoginFailed, match=f"its key cannot sign with {algorithm}"):
+        await perform(client_credentials(found, client, (), now_s=NOW), played.fetch)
+    assert f"{ISSUER}/token" not in played.urls
 
 
 async def test_a_key_that_is_none_is_said_before_anything_is_sent() -> None:

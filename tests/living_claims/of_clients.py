@@ -116,8 +116,8 @@ ROWS = (
         "a refresh goes to its end",
         _STORY + "who_gives_up_in_the_middle_of_a_refresh_loses_nobodys_login",
         "sdk/logged_in.py",
-        "return await asyncio.shield(task)",
-        "return await task",
+        "await asyncio.shield(task)",
+        "await task",
     ),
     Claim(
         "one refresh among processes",

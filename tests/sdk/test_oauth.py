@@ -7,7 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, build_opener, urlopen
 
 import pytest
 from http_upstream import HttpUpstream
@@ -194,6 +195,52 @@ async def test_a_refused_login_is_told_to_all_who_wait_for_it_and_is_not_begun_a
         assert (await client.call("echo")).text == "{}"
 
 
+async def test_who_comes_while_a_login_is_refused_is_told_too() -> None:
+    arrived: list[str] = []
+
+    async with world() as servers:
+        asked, go = asyncio.Event(), asyncio.Event()
+
+        async def visit(url: str) -> str:
+            arrived.append(url)
+            if len(arrived) == 1:
+                return await yes(url)
+            asked.set()
+            await go.wait()
+            return "error=access_denied&state=" + url.split("state=")[1].split("&")[0] + "&iss=" + servers.origin
+
+        async def yes(url: str) -> str:
+            return await asyncio.to_thread(landed, url)
+
+        auth = OAuth(redirect_uri="http://127.0.0.1:4000/callback", visit=visit)
+        async with Client(servers.url, auth=auth, deadline_s=BOUND_S) as client:
+            servers.expire()
+            servers.on["/token"] = lambda request, reply: answer(reply, {"error": "invalid_grant"}, 400)
+            first = asyncio.ensure_future(client.call("echo"))
+            await asyncio.wait_for(asked.wait(), BOUND_S)
+            before = servers.refused
+            second = asyncio.ensure_future(client.call("echo"))
+            await servers.when(lambda: servers.refused > before)
+            go.set()
+            ends = await asyncio.gather(first, second, return_exceptions=True)
+        assert all("access_denied" in str(end) for end in ends)
+        assert len(arrived) == 2
+
+
+class _Stays(HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def landed(url: str) -> str:
+    """Where a user who agrees is sent back to."""
+    try:
+        build_opener(_Stays()).open(url, timeout=10)
+    except HTTPError as sent:
+        return sent.headers["location"]
+    raise AssertionError(url)
+
+
 async def test_nobody_who_comes_gives_the_call_its_end_in_time() -> None:
     async with world() as servers:
         auth = OAuth(show=lambda url: None, patience_s=0.05)
@@ -286,6 +333,37 @@ async def test_a_login_is_kept_for_the_next_run_and_the_registration_too(tmp_pat
 def burnt(servers: World, request: Request, reply: Reply) -> None:
     del servers.on["/token"]
     answer(reply, {"error": "invalid_grant"}, 400)
+
+
+async def test_settings_that_changed_are_what_counts_and_what_was_kept_for_others_is_not_used(tmp_path: Path) -> None:
+    async with world() as servers:
+        servers.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+
+        async def run(**changed: str) -> None:
+            given = {"client_id": "robot", "client_secret": "hidden", "issuer": servers.origin} | changed
+            async with Client(servers.url, auth=ClientCredentials(**given, store=tmp_path / "logins")) as client:
+                await client.tools()
+
+        await run()
+        await run()
+        assert len(servers.forms()) == 1
+        (kept,) = (path.read_text() for path in (tmp_path / "logins").glob("*.json"))
+        assert "hidden" not in kept
+        await run(client_id="other")
+        assert [form["client_id"] for form in servers.forms()] == ["robot", "other"]
+        with pytest.raises(CannotConnect, match="its client id was given by"):
+            await run(issuer="https://login.example")
+
+
+async def test_what_is_kept_and_cannot_be_read_costs_a_login_and_no_more(tmp_path: Path) -> None:
+    async with world() as servers:
+        auth = by(servers, store=tmp_path / "logins")
+        for damage in (b"", b"{", b'{"login": {"tokens": 7}}', b"\xff" * 100):
+            async with Client(servers.url, auth=auth) as client:
+                await client.tools()
+            for path in (tmp_path / "logins").glob("*.json"):
+                path.write_bytes(damage)
+        assert servers.paths().count("/authorize") == 4
 
 
 async def test_two_clients_with_one_store_refresh_once_between_them(tmp_path: Path) -> None:

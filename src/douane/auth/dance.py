@@ -105,7 +105,11 @@ def origin_of(url: str) -> str:
 
 
 def same_origin(one: str, other: str) -> bool:
-    return _origin(one) == _origin(other)
+    """Also False for what is no URL."""
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -21,7 +21,14 @@ Method = Literal["none", "client_secret_basic", "client_secret_post", "private_k
 
 JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 60
-_CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
+_SIGN = {
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("Ed25519", "EdDSA"),
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+}
+"""What keys sign with, the usual first. `EdDSA` is the name before RFC 9864."""
 
 
 class OAuthClient(Unseen, frozen=True, kw_only=True):
@@ -103,10 +110,11 @@ def signed(claims: dict[str, Any], pem: str, algorithm: str | None = None, taken
             key = kind.import_key(pem)
         except (JoseError, ValueError, TypeError):
             continue
-        if key.is_private:
-            signs = algorithm or _CURVES.get(getattr(key, "curve_name", ""), "RS256")
-            # Its name before RFC 9864.
-            if signs == "Ed25519" and "EdDSA" in taken and signs not in taken:
-                signs = "EdDSA"
+        able = _SIGN.get(getattr(key, "curve_name", "RSA"), ()) if key.is_private else ()
+        if algorithm is not None and algorithm not in able:
+            raise LoginFailed(f"client: its key cannot sign with {algorithm}, but with {', '.join(able) or 'nothing'}")
+        if able:
+            signs = algorithm or next((one for one in able if one in taken), able[0])
             return jwt.encode({"alg": signs, "typ": "JWT"}, claims, key, algorithms=[signs])
+        break
     raise LoginFailed("client: what this client signs with is no private key in PEM (RSA, EC or Ed25519)")

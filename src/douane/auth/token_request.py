@@ -18,7 +18,7 @@ from .oauth_client import OAuthClient, proved
 
 __all__ = ["TokenRefused", "Tokens", "posted_form", "request_tokens", "token_response"]
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 _MAX_TOKEN = 64 * 1024
 

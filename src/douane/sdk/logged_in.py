@@ -83,10 +83,10 @@ class LoggedIn:
         self._is_read = False
         self._is_new = False
         """Its token is of a whole login, not of a refresh."""
-        self._asked_for = 0
-        """Logins that were begun."""
-        self._failed = (-1, "")
-        """Which of them was refused last, and why."""
+        self._refusals = 0
+        """Logins that came to nothing."""
+        self._refusal = ""
+        """Why the last of them did."""
 
     async def headers(self, method: str, url: str) -> Sequence[Header]:
         if not self._is_read:
@@ -121,13 +121,13 @@ class LoggedIn:
             is_news = self._dpop.hear(url, challenge.dpop_nonce)
             if demand is not None and demand.params.get("error") == "use_dpop_nonce":
                 return is_news
-        return await self._to_its_end(self._renew_alone(demand, challenge, self._asked_for))
+        return await self._to_its_end(self._renew_alone(demand, challenge, self._refusals))
 
-    async def _renew_alone(self, demand: Demand | None, challenge: Challenge, began: int) -> bool:
+    async def _renew_alone(self, demand: Demand | None, challenge: Challenge, refusals: int) -> bool:
         async with self._store.alone(self._url):
             await self._read()
-            if self._failed[0] > began:
-                raise LoginFailed(self._failed[1])
+            if self._refusals > refusals:
+                raise LoginFailed(self._refusal)
             if self._is_done(challenge):
                 return True
             if challenge.status == 403:
@@ -139,7 +139,13 @@ class LoggedIn:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if task.cancelled() and waiting is not None and not waiting.cancelling():
+                raise LoginFailed("client: it was closed before it was logged in") from None
+            raise
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -202,14 +208,14 @@ class LoggedIn:
         return await perform(discover(self._url, demand, prefers=prefers), self._fetch)
 
     async def _log_in(self, found: Found, scopes: tuple[str, ...]) -> None:
-        self._asked_for += 1
         dpop = None
         if found.wants_dpop:
             dpop = self._dpop = self._dpop or DpopKey()
         try:
             login = await self._way.log_in(found, scopes, self._kept.clients, self._fetch, dpop)
         except LoginFailed as exc:
-            self._failed = (self._asked_for, str(exc))
+            self._refusals += 1
+            self._refusal = str(exc)
             raise
         clients = dict(self._kept.clients)
         if login.client.redirect_uri is not None and not self._way.knows_itself:
@@ -244,13 +250,20 @@ class LoggedIn:
             return
         login = kept.login
         if login is not None and self._way.knows_itself:
-            client = self._way.itself(login.server)
-            login = msgspec.structs.replace(login, client=client) if client.id == login.client.id else None
+            login = self._as_set(login)
             kept = msgspec.structs.replace(kept, login=login)
         if kept != self._kept:
             self._kept, self._is_new = kept, False
             if login is not None and login.dpop is not None:
                 self._dpop = DpopKey(dict(login.dpop))
+
+    def _as_set(self, login: Login) -> Login | None:
+        """`login` with the secret of the settings; None where they are of another client by now."""
+        try:
+            client = self._way.itself(login.server)
+        except LoginFailed:
+            return None
+        return msgspec.structs.replace(login, client=client) if client.id == login.client.id else None
 
     async def _keep(self, kept: Kept) -> None:
         self._kept = kept

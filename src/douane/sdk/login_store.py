@@ -116,11 +116,10 @@ def _write(path: Path, value: bytes) -> None:
     beside = path.with_suffix(f".{os.getpid()}.new")
     handle = os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            os.write(handle, value)
+        with os.fdopen(handle, "wb") as file:
+            file.write(value)
+            file.flush()
             os.fsync(handle)
-        finally:
-            os.close(handle)
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):
