@@ -33,6 +33,18 @@ class Seen(NamedTuple):
         return {one["name"]: unescape(one["value"]) for one in inputs if one.get("type") == "hidden"}
 
 
+class Form(NamedTuple):
+    action: str
+    hidden: dict[str, str]
+
+
+def forms(seen: Seen) -> list[Form]:
+    """The forms of a page, in their order."""
+    found = re.findall(r"<form.*?</form>", seen.answer.body.decode(), re.DOTALL)
+    parts = [Seen(seen.url, Answer(200, {}, one.encode())) for one in found]
+    return [Form(part.action, part.hidden) for part in parts]
+
+
 class Browser:
     """One profile: it sends each server the cookies that it was given by it."""
 
@@ -45,8 +57,11 @@ class Browser:
 
     async def send(self, seen: Seen, *, follow: bool = True, **fields: str) -> Seen:
         """The form of a page, filled in."""
-        body = urlencode(seen.hidden | fields).encode()
-        url = urljoin(seen.url, seen.action)
+        return await self.post(seen, seen.action, follow=follow, **(seen.hidden | fields))
+
+    async def post(self, seen: Seen, action: str, *, follow: bool = True, **fields: str) -> Seen:
+        """One of the forms of a page."""
+        body, url = urlencode(fields).encode(), urljoin(seen.url, action)
         headers = {"content-type": "application/x-www-form-urlencoded", "origin": _origin(seen.url)}
         return await self._ask("POST", url, headers, body, follow)
 

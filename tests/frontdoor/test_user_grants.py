@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from browser import Browser, Seen
+from browser import Browser, Seen, forms
 from gateway_clients import enveloped, head, http, post, request, stdio, tool, until_ready
 from gateway_world import BOUND_S, Gateway, gateway
 from http_upstream import Heard, HttpUpstream, http_upstream
@@ -73,15 +73,17 @@ class World:
 
 
 @asynccontextmanager
-async def world(home: Path, era: Speaks = "stateless", *, lists: bool = True, **user: Any) -> AsyncGenerator[World]:
-    """`lists`: the gateway has credentials of its own to read the lists with."""
+async def world(
+    home: Path, era: Speaks = "stateless", *, lists: bool = True, people: Any = None, **user: Any
+) -> AsyncGenerator[World]:
+    """`lists`: the gateway has credentials of its own to read the lists with. `people`: what is configured of `auth`."""
     async with http_upstream(era) as upstream, token_endpoint() as issuer:
         upstream.issuer, upstream.good = issuer.issuer, {"at-gateway-1", "at-anna-2", "at-anna-3"}
         issuer.user = "anna"
         own = {"token_endpoint": issuer.url, "id": "us", "secret": "s3cret"}
         auth = {"client": own, "user": user} if lists else {"user": user}
         far = {"url": upstream.url, "reads": {"tools": ["*"]}, "auth": auth}
-        async with gateway(home, {"far": far}) as running:
+        async with gateway(home, {"far": far}, auth=people or {}) as running:
             await until_ready(running)
             yield World(running, upstream, issuer)
 
@@ -315,3 +317,20 @@ async def test_when_nobody_is_known_any_more_the_way_to_log_in_is_shown_again(tm
         at.good.clear()
         await at.asked()
         assert await at.listed() == ["far_connect"]
+
+
+async def test_who_has_logged_in_by_name_at_the_gateways_own_authorization_server_need_show_no_token(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, people={"authority": {}}) as at:
+        link, _ = await at.asked()
+        who = await at.browser.get(link)
+        by_name, _ = forms(who)
+        login = await at.browser.post(who, by_name.action, **by_name.hidden)
+        password, *_ = forms(login)
+        fields = {"user": "owner", "password": at.gateway.token}
+        consent = await at.browser.post(login, password.action, **password.hidden, **fields)
+        assert "Let the gateway use far for you?" in consent.text
+        done = await at.browser.send(consent, answer="allow")
+        assert "can be used for you" in done.text, done.text
+        assert text(await at.call()) == {"a": 1}

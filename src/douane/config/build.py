@@ -229,7 +229,8 @@ async def _start(
         keys = records if config.auth.api_keys else None
         way_in = entrance(loaded, resources, tokens, log, outside, keys, own)
         admit = credentials.keeping(way_in.admit)
-        way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log)})
+        persons = None if own is None else own.persons
+        way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log, persons)})
         gateway = _gateway(
             config, catalog, log, upstreams, rules, way_in, seal, paths.keys, credentials.strange_to, also
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import time
 
 from ..audit.entry import Denied as DeniedLeaf
@@ -10,7 +10,7 @@ from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..auth.connect.pages import Connect, Place
 from ..auth.connect.tickets import Tickets
-from ..auth.connect.visitors import ByCredential
+from ..auth.connect.visitors import ByCredential, Persons
 from ..auth.exchange import Fetch, Page
 from ..auth.grants import Owner, Vault
 from ..auth.oauth_client import OAuthClient
@@ -34,6 +34,10 @@ __all__ = ["Granting"]
 logger = logging.getLogger(__name__)
 
 _AT = "/connect"
+_OF_PERSONS = "/oauth"
+"""What lies below it gets the cookie of who has logged in at the authorization server."""
+_MAX_TRIED = 8
+"""Each counts as a failure of its address."""
 _MAX_TOLD_PER_S = 16
 _KNOWN_S = 900.0
 """How long a browser is believed to be whose it was: as long as most logins take, and a lunch break does not."""
@@ -47,6 +51,7 @@ class Granting:
         """
         self.url = ""
         """How browsers reach us."""
+        self._at = _AT
         self._records, self._seal = records, seal
         self._vault_seal = Seal(seal_keys(paths.keys / "grants.keys"))
         self._vault = Vault(records, self._vault_seal, key_file(paths.keys / "grants.index"), time)
@@ -90,9 +95,20 @@ class Granting:
     def knows(self, name: str, who: Principal) -> bool:
         return self._places[name].grants.knows(owner_of(who))
 
-    def pages(self, admit: Admit, log: AuditLog) -> Mapping[str, Page]:
+    def pages(
+        self, admit: Admit, log: AuditLog, endpoints: Sequence[str], persons: Persons | None
+    ) -> Mapping[str, Page]:
+        """`endpoints`: the paths that a visitor's credential may be good for; the first few are tried. `persons`: who can log
+        in by name; what they are known by is good below a path of theirs."""
+        self._at = _AT if persons is None else f"{_OF_PERSONS}{_AT}"
         visitors = ByCredential(
-            _knowing(admit), self._seal, time, at=_AT, secure=lambda: self.url.startswith("https://"), known_s=_KNOWN_S
+            _knowing(admit, endpoints[:_MAX_TRIED]),
+            self._seal,
+            time,
+            at=self._at,
+            secure=lambda: self.url.startswith("https://"),
+            known_s=_KNOWN_S,
+            persons=persons,
         )
         connect = Connect(
             self._places,
@@ -102,10 +118,15 @@ class Granting:
             self._records,
             self._vault_seal,
             time,
-            base=lambda: f"{self.url}{_AT}",
+            base=lambda: f"{self.url}{self._at}",
             told=_Told(log),
         )
-        return {f"{_AT}/": connect.link, f"{_AT}/callback": connect.callback, f"{_AT}/enter": visitors.enter}
+        return {
+            f"{self._at}/": connect.link,
+            f"{self._at}/callback": connect.callback,
+            f"{self._at}/enter": visitors.enter,
+            f"{self._at}/name": visitors.by_name,
+        }
 
     def on_change(self, told: Callable[[str, Owner], None]) -> None:
         """`told` hears of which upstream and whose each grant is that was made or dropped here."""
@@ -119,27 +140,33 @@ class Granting:
         await self._vault.aclose()
 
     def _link_to(self, secret: str) -> str:
-        return f"{self.url}{_AT}/{secret}"
+        return f"{self.url}{self._at}/{secret}"
 
 
-def _knowing(admit: Admit) -> Callable[[str, str], Awaitable[Owner | str]]:
+def _knowing(admit: Admit, endpoints: Sequence[str]) -> Callable[[str, str], Awaitable[Owner | str]]:
     async def knows(credential: str, address: str) -> Owner | str:
         try:
             header = b"Bearer " + credential.encode("ascii")
         except UnicodeEncodeError:
             return "client: this is no token"
-        request = Request(b"POST", b"/mcp", b"", {b"authorization": header}, b"", address)
-        try:
-            return owner_of(admit(request))
-        except NotYet as later:
+        why = ""
+        for path in endpoints:
+            request = Request(b"POST", path.encode(), b"", {b"authorization": header}, b"", address)
             try:
-                return owner_of(await later.principal())
+                return owner_of(await _admitted(admit, request))
             except Turned as turned:
-                return turned.reason
-        except Turned as turned:
-            return turned.reason
+                why = why or turned.reason
+        return why
 
     return knows
+
+
+async def _admitted(admit: Admit, request: Request) -> Principal:
+    """Raises Turned."""
+    try:
+        return admit(request)
+    except NotYet as later:
+        return await later.principal()
 
 
 class _Told:

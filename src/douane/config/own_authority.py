@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..audit.entry import Denied
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
+from ..auth.connect.visitors import Persons
 from ..auth.exchange import Fetch, HttpRequest, Page
 from ..auth.metadata import Resources
 from ..auth.seal import Seal
@@ -37,6 +38,8 @@ class OwnAuthority(NamedTuple):
     source: Source
     """What recognises its tokens."""
     pages: Mapping[str, Page]
+    persons: Persons
+    """Who has logged in there."""
 
 
 def own_authority(
@@ -72,7 +75,7 @@ def own_authority(
         clock=time.time,
         ticks=ticks,
     )
-    return OwnAuthority(authority.settings.issuer, authority.source(resources.all), authority.pages)
+    return OwnAuthority(authority.settings.issuer, authority.source(resources.all), authority.pages, authority.persons)
 
 
 def _fetch_within(outside: Outside) -> Callable[[Reach], Fetch]:

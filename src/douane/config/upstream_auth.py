@@ -8,6 +8,7 @@ from pathlib import Path
 from time import time
 
 from ..audit.log import AuditLog
+from ..auth.connect.visitors import Persons
 from ..auth.credentials import Credentials, LoginFailed
 from ..auth.discovery import AuthorizationServer
 from ..auth.exchange import Fetch, Page
@@ -149,9 +150,12 @@ class UpstreamCredentials:
             self._granting.on_known(name, upstreams[name].wake)
             self._granting.on_known(name, tell)
 
-    def pages(self, admit: Admit, log: AuditLog) -> Mapping[str, Page]:
+    def pages(self, admit: Admit, log: AuditLog, persons: Persons | None) -> Mapping[str, Page]:
         """Of those where users grant something. After `lend` of all."""
-        return _NO_PAGES if self._granting is None else self._granting.pages(admit, log)
+        if self._granting is None:
+            return _NO_PAGES
+        endpoints = ["/mcp", *(f"/mcp/{name}" for name in self._loaded.config.servers)]
+        return self._granting.pages(admit, log, endpoints, persons)
 
     def served_at(self, url: str) -> None:
         """How browsers reach the pages."""

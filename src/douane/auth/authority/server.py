@@ -27,6 +27,7 @@ from .login import Login
 from .look import Look
 from .metadata import metadata
 from .passkeys import Passkeys, possible
+from .persons import Persons
 from .provider import Provider
 from .registrations import Registrations
 from .settings import Settings
@@ -117,6 +118,7 @@ class Authority:
         self._token = TokenEndpoint(self.clients, self.grants, devices, access, settings, users.current, refused)
         self._inspection = Inspection(self.clients, self.grants, keys, settings, clock)
         self._login, self._clock = login, clock
+        self.persons = Persons(browsers, login)
 
     @property
     def pages(self) -> Mapping[str, Page]:

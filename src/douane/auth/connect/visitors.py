@@ -5,7 +5,7 @@ Spec: docs/tutorials/security/security_best_practices.mdx; RFC 6265bis §4.1.3 (
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -16,13 +16,14 @@ from ..grants import Owner
 from ..seal import Broken, Seal
 from .html import alert, button, form, hidden, page, paragraph, secret_field
 
-__all__ = ["ByCredential", "Knows", "Visitor", "Visitors", "form_of", "refusal"]
+__all__ = ["ByCredential", "Knows", "Persons", "Visitor", "Visitors", "form_of", "refusal"]
 
 Knows = Callable[[str, str], Awaitable[Owner | str]]
 """Whose a credential is that came from an address; or why it is nobody's, for him to read. Counts failures by address."""
 
 _PURPOSE = "connect visitor"
 _MAX_FORM = 16 * 1024
+_ELSEWHERE = "This form was shown in another browser, or is too old."
 
 
 class Visitor(msgspec.Struct, frozen=True):
@@ -30,6 +31,18 @@ class Visitor(msgspec.Struct, frozen=True):
     """One of its own for each browser, and another when somebody has shown who he is."""
     owner: Owner | None = None
     set_cookie: str | None = None
+
+
+class Persons(Protocol):
+    """People who log in by name, where the gateway has an authorization server of its own."""
+
+    async def owner(self, request: HttpRequest) -> Owner | None:
+        """Who has, at this browser. Raises StoreFailed."""
+        ...
+
+    async def ask(self, request: HttpRequest, onward: str) -> HttpResponse:
+        """The page on which one does, and then goes on to `onward`. Raises StoreFailed."""
+        ...
 
 
 class Visitors(Protocol):
@@ -51,17 +64,34 @@ _unpack = msgspec.msgpack.Decoder(_Cookie).decode
 
 
 class ByCredential:
-    """Visitors who show the token or key that they call the gateway with."""
+    """Visitors who show the token or key that they call the gateway with, or log in by name."""
 
     def __init__(
-        self, knows: Knows, seal: Seal, now: Callable[[], float], *, at: str, secure: Callable[[], bool], known_s: float
+        self,
+        knows: Knows,
+        seal: Seal,
+        now: Callable[[], float],
+        *,
+        at: str,
+        secure: Callable[[], bool],
+        known_s: float,
+        persons: Persons | None = None,
     ) -> None:
-        """`at`: the path of its own page, and of the cookie. `secure`: browsers come by https. `known_s`: for how long he is
-        not asked again."""
+        """`at`: the path of its own pages, and of the cookie. `secure`: browsers come by https. `known_s`: for how long he
+        is not asked again. `persons`: who can log in by name instead."""
+        self._persons = persons
         self._knows, self._seal, self._now, self._at, self._secure = knows, seal, now, at, secure
         self._known_s = known_s
 
     async def of(self, request: HttpRequest) -> Visitor:
+        """Raises StoreFailed."""
+        visitor = self._told(request)
+        if visitor.owner is not None or self._persons is None:
+            return visitor
+        return msgspec.structs.replace(visitor, owner=await self._persons.owner(request))
+
+    def _told(self, request: HttpRequest) -> Visitor:
+        """By his cookie of ours."""
         pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
         values = [value for name, _, value in pairs if name == self._name]
         # Two of one name: somebody else could have set one of them.
@@ -80,6 +110,7 @@ class ByCredential:
             status,
             "Who are you?",
             *([alert(fault)] if fault else []),
+            *([self._by_name(token)] if self._persons is not None else []),
             paragraph(
                 "Show the token or key that your program calls this gateway with. It is sent to the gateway alone,"
                 " and is not kept."
@@ -96,16 +127,34 @@ class ByCredential:
     async def enter(self, request: HttpRequest) -> HttpResponse:
         """POST: the page of `ask`, filled in."""
         visitor, said = await self.of(request), form_of(request)
-        try:
-            onward = self._seal.open(f"{_PURPOSE} {visitor.browser}", said.get("form", "")).decode()
-        except Broken:
-            return refusal(403, "This form was shown in another browser, or is too old.")
+        onward = self._onward(visitor, said)
+        if onward is None:
+            return refusal(403, _ELSEWHERE)
         owner = await self._knows(said.get("credential", "").strip(), request.address)
         if isinstance(owner, str):
             return self.ask(visitor, onward, owner, 403)
         known = self._new(owner)
         cookie = ("set-cookie", known.set_cookie or "")
         return HttpResponse(303, [("location", onward), ("cache-control", "no-store"), cookie])
+
+    async def by_name(self, request: HttpRequest) -> HttpResponse:
+        """POST: he wants to log in by name. Raises StoreFailed."""
+        onward = self._onward(await self.of(request), form_of(request))
+        if onward is None or self._persons is None:
+            return refusal(403, _ELSEWHERE)
+        return await self._persons.ask(request, onward)
+
+    def _by_name(self, token: str) -> str:
+        return form(f"{self._at}/name", hidden("form", token), button("go", "name", "Log in by name")) + paragraph(
+            "Or:"
+        )
+
+    def _onward(self, visitor: Visitor, said: Mapping[str, str]) -> str | None:
+        """Where he goes on; None: the form is none of his."""
+        try:
+            return self._seal.open(f"{_PURPOSE} {visitor.browser}", said.get("form", "")).decode()
+        except Broken:
+            return None
 
     @property
     def _name(self) -> str:
