@@ -78,6 +78,7 @@ async def test_a_secret_that_its_tool_wants_in_a_header_is_not_sent_at_all(tmp_p
         async with gateway(tmp_path, config.pop("upstreams"), environment={"DESK": SECRET}, **config) as running:
             await until_ready(running)
             refused = await called(running, {"q": "x"})
+            assert "error" in refused, refused
             assert "wanted in a header as well" in refused["error"]["message"]
             assert [heard for heard in upstream.heard if heard.method == "tools/call"] == []
 
