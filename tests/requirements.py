@@ -481,6 +481,8 @@ ROWS = (
             "tests/frontdoor/test_users_apart.py::test_each_calls_as_himself_and_what_one_has_granted_is_nothing_to_the_other",
             "tests/frontdoor/test_user_grants.py::test_a_call_that_needs_a_grant_is_answered_with_a_link_and_goes_on_after_it",
             "tests/frontdoor/test_user_grants.py::test_a_client_of_2025_11_25_is_asked_and_its_call_waits_until_it_is_granted",
+            "tests/counterparts/test_upstream_login.py::test_the_official_client_shows_the_page_and_its_call_goes_on_as_its_user_says",
+            "tests/frontdoor/test_connect_browser.py::test_a_person_follows_the_link_agrees_logs_in_and_the_call_goes_on",
             "tests/frontdoor/test_user_grants.py::test_a_grant_outlives_the_gateway_and_stands_nowhere_in_clear",
             "tests/gateway/test_own_sessions.py::test_of_ten_thousand_interleaved_calls_of_fifty_users_none_carries_anothers_credentials",
         ),
