@@ -86,12 +86,12 @@ class Browsers:
     def form(self, browser: Browser, purpose: str, content: str) -> str:
         """A token to be hidden in a form for `purpose`, with what is to be known when it comes back."""
         form = _Form(browser.key, self._clock() + self._settings.form_s, secrets.token_urlsafe(12), content)
-        return self._seal.close(f"authority form {purpose}", msgspec.json.encode(form))
+        return self._seal.close(_sealed_for(purpose), msgspec.json.encode(form))
 
     async def returned(self, browser: Browser, purpose: str, token: str | None) -> str:
         """The content of a form that was shown to this browser, once. Raises FormRefused, StoreFailed."""
         try:
-            form = msgspec.json.decode(self._seal.open(f"authority form {purpose}", token or ""), type=_Form)
+            form = msgspec.json.decode(self._seal.open(_sealed_for(purpose), token or ""), type=_Form)
         except (Broken, msgspec.MsgspecError):
             raise FormRefused("This form was not made here.") from None
         if form.browser != browser.key:
@@ -114,3 +114,7 @@ class Browsers:
         values = [value for name, _, value in pairs if name == self._cookie]
         # Two of one name: somebody else could set one of them.
         return values[0] if len(values) == 1 and values[0] else None
+
+
+def _sealed_for(purpose: str) -> str:
+    return f"authority form {purpose}"
