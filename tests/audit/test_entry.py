@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from douane.audit.entry import MAX_LEAF_BYTES, Denied, Epoch, Intent, Leaf, Outcome, decode, encode, gist
+from douane.audit.entry import MAX_LEAF_BYTES, Admin, Denied, Epoch, Intent, Leaf, Outcome, decode, encode, gist
 from douane.audit.errors import LeafRefused
 
-KINDS: list[type[Leaf]] = [Intent, Outcome, Epoch, Denied]
+KINDS: list[type[Leaf]] = [Intent, Outcome, Epoch, Denied, Admin]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 COUNT = st.integers(0, 2**53)
 

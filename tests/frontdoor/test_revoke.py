@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from gateway_clients import HttpClient, LineClient, Message, http, stdio, text_of
-from gateway_world import Gateway, gateway, until, witness
+from gateway_world import Gateway, World, gateway, until, witness
+
+from douane.audit.entry import Admin
+from douane.auth.authority.grants import Grant
+from douane.auth.authority.stored import Shelf
+from douane.auth.authority.subject import Subject
+from douane.stores.records import SqliteRecords
+
+from .test_user_grants import text
+from .test_user_grants import world as user_grants
 
 WITHIN_S = 5.0
 
@@ -113,3 +122,100 @@ async def test_no_gateway_has_to_run_and_a_name_that_is_not_there_is_doubted(tmp
         refused = await client.call("w_echo", text="hello")
     assert "revoked server w" in json.dumps(refused)
     assert await running.stop() == 0
+
+
+class As:
+    """The gateway, for who comes with another token."""
+
+    def __init__(self, running: Gateway, token: str) -> None:
+        self.port, self.log, self.token = running.port, running.log, token
+
+
+def changes(world: World) -> list[tuple[str, str, object]]:
+    """What the audit has of who changed access."""
+    found = [(entry.leaf, entry.payload) for entry in world.audit() if isinstance(entry.leaf, Admin)]
+    return [(leaf.act, leaf.of, json.loads(payload or b"{}")) for leaf, payload in found]
+
+
+async def test_a_key_is_removed_and_what_is_under_way_with_it_is_cut_off(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path, {"w": witness(seen)}, auth={"api_keys": True}) as running:
+        world = running.world
+        key = (await world.run("key", "create", "robot")).out.strip()
+        id_ = key.removeprefix("dk_").partition("_")[0]
+        async with http(As(running, key)) as client:
+            call = asyncio.create_task(client.call("w_wait"))
+            assert await until(lambda: seen.exists() and '"name":"wait"' in seen.read_text().replace(" ", ""))
+            ran = await world.run("revoke", "key", id_, "--why", "it leaked")
+            assert (ran.code, ran.out) == (0, f"removed: key {id_} of robot\n"), ran.err
+            async with asyncio.timeout(WITHIN_S):
+                answer = await call
+        assert "the key that this call was made with was taken away" in answer["error"]["message"]
+        assert await until(lambda: "notifications/cancelled" in seen.read_text())
+        assert await until(
+            lambda: changes(world) == [("revoke", "key", {"name": id_, "subject": "robot", "why": "it leaked"})]
+        )
+        assert (await world.run("revoke", "key", id_)).code == 1
+        assert (await world.run("revoke", "key", id_, "--undo")).code == 2
+    assert (await world.verified())["ok"] is True
+
+
+async def test_a_grant_is_removed_and_its_user_is_asked_again(tmp_path: Path) -> None:
+    async with user_grants(tmp_path) as at:
+        link, _ = await at.asked()
+        await at.grant(link)
+        assert text(await at.call()) == {"a": 1}
+        world = at.gateway.world
+        listed = json.loads((await world.run("access", "--user", "owner", "--json", "--config", str(world.config))).out)
+        given = [given["id"] for one in listed["principals"] for given in one["given"]]
+        assert given == ["owner/far"]
+        assert (await world.run("revoke", "grant", "owner/other")).code == 1
+        assert (await world.run("revoke", "grant", "owner/far")).code == 0
+        async with asyncio.timeout(WITHIN_S):
+            while "inputRequests" not in (await at.call())["result"]:
+                pass
+        assert await until(lambda: [change[:2] for change in changes(world)] == [("revoke", "grant")])
+
+
+async def test_what_was_done_while_no_gateway_ran_is_in_the_audit_once_one_does(tmp_path: Path) -> None:
+    async with gateway(tmp_path, {"w": witness(tmp_path / "seen")}) as running:
+        world = running.world
+    assert (await world.run("revoke", "client", "app", "--until", "7d", "--why", "lost")).code == 0
+    assert (await world.run("revoke", "client", "app", "--undo")).code == 0
+    assert changes(world) == []
+    again = await world.up()
+    try:
+        assert await until(lambda: len(changes(world)) == 2)
+    finally:
+        assert await again.stop() == 0
+    revoked, back = changes(world)
+    assert (revoked[:2], back[:2]) == (("revoke", "client"), ("reinstate", "client"))
+    tail = await world.run("audit", "tail")
+    assert "revoke client" in tail.out
+    assert (await world.verified())["ok"] is True
+
+
+@pytest.mark.parametrize(("kind", "name"), [("user", "ann"), ("client", "app")])
+async def test_the_logins_of_a_user_or_a_client_end_with_the_rule(tmp_path: Path, kind: str, name: str) -> None:
+    async with gateway(tmp_path, {"w": witness(tmp_path / "seen")}) as running:
+        world = running.world
+        records = SqliteRecords(world.paths.records)
+        try:
+            grants = Shelf(records, "grant", Grant)
+            for id_, subject, client in (("1", "ann", "app"), ("2", "bob", "other")):
+                grant = Grant(
+                    id=id_,
+                    subject=Subject(subject),
+                    client=client,
+                    client_name="An app",
+                    scopes=("mcp",),
+                    resource="http://here/mcp",
+                    created_s=time.time(),
+                    used_s=time.time(),
+                )
+                await grants.add(id_, grant, time.time() + 60)
+            ran = await world.run("revoke", kind, name)
+            assert "logins ended: 1" in ran.out, ran.err
+            assert [held.key for held in await grants.all()] == ["2"]
+        finally:
+            await records.aclose()

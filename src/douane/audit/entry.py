@@ -168,9 +168,50 @@ class Denied(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         raise LeafRefused("a denied leaf has no payload")
 
 
-Leaf = Intent | Outcome | Epoch | Denied
+class Admin(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Somebody changed who has access: took it away, gave it back, confirmed it in a review.
 
-_KINDS: dict[str, type[Leaf]] = {"intent": Intent, "outcome": Outcome, "epoch": Epoch, "denied": Denied}
+    What it was about, and why, is the payload: names of people stand in no leaf.
+    """
+
+    act: str = ""
+    actor: str = ""
+    """Pseudonym of who did it, as the machine knows them."""
+    args_c: str = ""
+    args_n: int = 0
+    at: str = ""
+    """When it was done. RFC 3339, UTC; `t` is when a gateway heard of it."""
+    bare: int = 0
+    kind: Literal["admin"] = msgspec.field(default_factory=lambda: "admin")
+    log: str = ""
+    note: str = ""
+    """An id of its own: a crash may have it written down twice."""
+    of: str = ""
+    """What kind of thing it was about."""
+    review: str = ""
+    t: str = ""
+    v: int = 0
+
+    call: ClassVar[str] = ""
+    does: ClassVar[Does] = ""
+
+    def commit(self, commitment: str, size: int, keep: bool = True) -> None:
+        """The payload is what it was about, and why."""
+        self.args_c = commitment
+        self.args_n = size
+        if not keep:
+            self.bare = 1
+
+
+Leaf = Intent | Outcome | Epoch | Denied | Admin
+
+_KINDS: dict[str, type[Leaf]] = {
+    "intent": Intent,
+    "outcome": Outcome,
+    "epoch": Epoch,
+    "denied": Denied,
+    "admin": Admin,
+}
 
 
 class Gist(msgspec.Struct):

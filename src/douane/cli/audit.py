@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ..audit.entry import Denied, Epoch, Intent, Leaf, Outcome
+from ..audit.entry import Admin, Denied, Epoch, Intent, Leaf, Outcome
 from ..audit.read import Entry, entries, follow, last_index
 from ..audit.verify import Report, verify
 from ..config.evidence import Evidence, NoEvidence, evidence
@@ -88,6 +88,10 @@ def _line(leaf: Leaf | None, entry: Entry, log: Evidence) -> str:
             who = (log.reading.subject(leaf.actor) or leaf.actor[:12]) + " " if leaf.actor else ""
             code = f" ({leaf.code})" if leaf.code else ""
             return f"{leaf.t}  denied   {who}{leaf.door}{_by_way_of(leaf.endpoint)}: {leaf.reason}{code}"
+        case Admin():
+            who = log.reading.subject(leaf.actor) or leaf.actor[:12]
+            review = f" in review {leaf.review}" if leaf.review else ""
+            return f"{leaf.t}  admin    {who}: {leaf.act} {leaf.of}{review} {_short(entry.payload)}"
         case Epoch():
             closed = f", {leaf.closed} open calls closed as unknown" if leaf.closed else ""
             return f"{leaf.t}  epoch    {leaf.note} at {leaf.size}{closed}"

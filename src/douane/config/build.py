@@ -21,6 +21,7 @@ from ..audit.writer import AuditSettings
 from ..auth.authority.keys import KeysUnusable
 from ..auth.credentials import Credentials
 from ..auth.first_token import TokenUnusable, first_token
+from ..auth.grants import Owner
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
 from ..auth.tokens import Identity, exposure_fault
 from ..flow.chain import Gate, Interceptor, Trail
@@ -63,6 +64,7 @@ from .key_file import key_file
 from .load import ConfigError, Loaded, Problem
 from .model import Config, Log, ServerConfig, UpstreamConfig
 from .network import Outside, listening_tls
+from .noted import Note, Noting, refusing
 from .own_authority import own_authority
 from .paths import Paths
 from .problem import problem_at
@@ -102,11 +104,12 @@ class Running:
         sockets: Sequence[UnixServer],
         outside: Outside,
         renewed: Sequence[TlsFiles],
+        noting: Noting,
         last: Sequence[Callable[[], Awaitable[None]]],
     ) -> None:
         """`last`: closed when nobody can come in any more."""
         self.gateway, self.http, self._sockets, self._clients = gateway, http, sockets, outside.clients
-        self._last = last
+        self._noting, self._last = noting, last
         self._renewing = asyncio.get_running_loop().create_task(keep_renewed(renewed)) if renewed else None
 
     @property
@@ -127,6 +130,7 @@ class Running:
             unix.stop_listening()
         await asyncio.gather(self.gateway.drain(_DRAIN_S), self.http.aclose(_DRAIN_S))
         await _close(self._sockets)
+        await self._noting.aclose()
         await self.gateway.aclose()
         for close in self._last:
             await close()
@@ -360,7 +364,18 @@ async def _open_doors(
         await _close(sockets)
         raise
     renewed = [*outside.renewed, *([] if tls is None else [tls[1]])]
-    return Running(gateway, http, sockets, outside, renewed, last)
+    noting = Noting(paths, gateway.log, partial(_noted, gateway, credentials))
+    return Running(gateway, http, sockets, outside, renewed, noting, last)
+
+
+def _noted(gateway: Gateway, credentials: UpstreamCredentials, note: Note) -> None:
+    """A command has changed who has access: what is under way is judged by that."""
+    judge = refusing(note)
+    if judge is not None:
+        gateway.withdraw(judge)
+    upstream = gateway.upstreams.get(note.server)
+    if note.of == "grant" and upstream is not None:
+        credentials.forget(upstream, Owner(note.tenant, note.subject))
 
 
 async def _open_sockets(config: Config, paths: Paths, gateway: Gateway, opened: list[UnixServer]) -> None:

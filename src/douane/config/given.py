@@ -37,6 +37,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
     client: str = ""
     """By which it may be used; empty: by any."""
+    server: str = ""
+    """At which it is good; empty: at all."""
     what: str = ""
     """In words."""
     scopes: tuple[str, ...] = ()
@@ -118,6 +120,7 @@ async def _grants(paths: Paths, records: Records) -> list[Given]:
             id=f"{held.holding.owner.subject}/{held.holding.upstream}",
             subject=held.holding.owner.subject,
             tenant=held.holding.owner.tenant,
+            server=held.holding.upstream,
             what=f"the gateway at {held.holding.upstream}, by {held.holding.issuer}",
             scopes=tuple(sorted(held.login.asked)),
         )

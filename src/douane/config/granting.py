@@ -95,6 +95,12 @@ class Granting:
     def knows(self, name: str, who: Principal) -> bool:
         return self._places[name].grants.knows(owner_of(who))
 
+    def forget(self, name: str, owner: Owner) -> None:
+        """Another process has dropped what `owner` had granted."""
+        place = self._places.get(name)
+        if place is not None:
+            place.grants.know(owner, there=False)
+
     def pages(
         self, admit: Admit, log: AuditLog, endpoints: Sequence[str], persons: Persons | None
     ) -> Mapping[str, Page]:

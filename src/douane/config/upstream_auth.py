@@ -13,6 +13,7 @@ from ..auth.credentials import Credentials, LoginFailed
 from ..auth.discovery import AuthorizationServer
 from ..auth.exchange import Fetch, Page
 from ..auth.first_token import PREFIX
+from ..auth.grants import Owner
 from ..auth.oauth_client import OAuthClient, signed
 from ..auth.obtained import Obtained
 from ..auth.own_tokens import TokenSource
@@ -149,6 +150,12 @@ class UpstreamCredentials:
         for name in self._introduced:
             self._granting.on_known(name, upstreams[name].wake)
             self._granting.on_known(name, tell)
+
+    def forget(self, upstream: Upstream, owner: Owner) -> None:
+        """Another process has dropped what `owner` had granted there."""
+        if self._granting is not None:
+            self._granting.forget(upstream.name, owner)
+            upstream.forget(lambda who: owner_of(who) == owner)
 
     def pages(self, admit: Admit, log: AuditLog, persons: Persons | None) -> Mapping[str, Page]:
         """Of those where users grant something. After `lend` of all."""

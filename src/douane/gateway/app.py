@@ -202,6 +202,12 @@ class Gateway:
         await _all(upstream.aclose() for upstream in self.upstreams.values())
         await self.log.aclose()
 
+    def withdraw(self, judge: Callable[[Call], Refused | None]) -> None:
+        """Cut off what is under way and would be refused now."""
+        cut = sum(upstream.withdraw(judge) for upstream in self.upstreams.values())
+        if cut:
+            logger.warning("%d calls under way were cut off: they would be refused now", cut)
+
     async def _settle(self) -> None:
         pending = {future for future in self._first if not future.done()}
         if pending:
@@ -226,9 +232,7 @@ class Gateway:
             if epoch == (epoch := self._epoch()):
                 continue
             try:
-                cut = sum(upstream.withdraw(self._judge) for upstream in self.upstreams.values())
-                if cut:
-                    logger.warning("%d calls under way were cut off: the rules in force refuse them now", cut)
+                self.withdraw(self._judge)
                 for front in self.fronts:
                     await front.subscriptions.readmit(new_id)
             except Exception:
