@@ -1,11 +1,15 @@
 """Who has access: asked of a running gateway and without one, with what was used and by which rule."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 from gateway_clients import http, text_of
-from gateway_world import World, gateway, witness
+from gateway_world import World, gateway, until, witness
+
+from .test_revoke import changes
 
 PASSWORD = "correct horse battery"
 
@@ -54,3 +58,48 @@ async def test_it_says_who_may_call_what_by_which_rule_and_when_it_was_last_used
     assert of(offline, "eve")["revoked"] == "revoked user eve"
     assert of(offline, "eve")["may"] == []
     assert [may["name"] for may in of(offline, "owner")["may"]] == ["w_echo"]
+
+
+async def test_a_review_is_a_snapshot_whose_parts_are_confirmed_or_withdrawn_and_written_down(tmp_path: Path) -> None:
+    async with gateway(tmp_path, {"w": witness(tmp_path / "seen")}, auth={"api_keys": True}) as running:
+        world = running.world
+        assert (await world.run("access", "review", "list")).code == 1
+        assert (await world.run("access", "review", "start", "--config", str(world.config))).code == 1
+        assert (await world.run("key", "create", "robot", "--name", "=cmd()")).code == 0
+        assert (await world.run("allow", "w_release", "--user", "eve")).code == 0
+        assert (await world.run("allow", "w_wait")).code == 0
+        started = await world.run("access", "review", "start", "--config", str(world.config))
+        assert (started.code, ", of 3;" in started.out) == (0, True), started.err
+        assert (await world.run("allow", "w_echo", "--user", "late")).code == 0
+        items = json.loads((await world.run("access", "review", "list", "--json")).out)
+        number = {(item["given"]["kind"], item["given"]["subject"]): str(item["n"]) for item in items}
+        assert set(number) == {("rule", ""), ("rule", "eve"), ("key", "robot")}
+        key, rule = number["key", "robot"], number["rule", "eve"]
+        kept = await world.run("access", "review", "confirm", number["rule", ""], "--why", "the desk needs it")
+        assert kept.code == 0, kept.err
+        assert (await world.run("access", "review", "withdraw", key, rule)).code == 2
+        gone = await world.run("access", "review", "withdraw", key, rule, "--why", "nobody knows it", "--yes")
+        assert (gone.code, gone.out.count("withdrawn: ")) == (0, 2), gone.err
+        assert (await world.run("access", "review", "withdraw", key, "--yes")).code == 1
+        assert (await world.run("access", "review", "confirm", rule)).code == 1
+        assert (await world.run("access", "review", "confirm", "99")).code == 1
+        assert json.loads((await world.run("key", "list", "--json")).out) == []
+        assert '"eve"' not in world.paths.allowed.read_text()
+        (status,) = json.loads((await world.run("access", "review", "status", "--json")).out)
+        assert (status["open"], status["confirmed"], status["withdrawn"]) == (0, 1, 2)
+        assert "nothing is open" in (await world.run("access", "review", "list", "--open")).out
+        rows = list(csv.DictReader(io.StringIO((await world.run("access", "review", "list", "--csv")).out)))
+        assert [row["what"] for row in rows if row["kind"] == "key"] == ["'=cmd()"]
+        assert {row["state"] for row in rows} == {"confirmed", "withdrawn"}
+        assert {row["why"] for row in rows} == {"the desk needs it", "nobody knows it"}
+        assert await until(lambda: len(changes(world)) == 3)
+        assert [change[:2] for change in changes(world)] == [
+            ("confirm", "rule"),
+            ("withdraw", "key"),
+            ("withdraw", "rule"),
+        ]
+        narrow = await world.run("access", "review", "list", COLUMNS="60")
+        assert max(map(len, narrow.out.splitlines())) <= 60
+        assert (await world.run("access", "review", "start", "--config", str(world.config))).code == 0
+        assert len(json.loads((await world.run("access", "review", "status", "--json")).out)) == 2
+    assert (await world.verified())["ok"] is True

@@ -12,15 +12,18 @@ from rich.table import Table
 
 from ..config.access import Access, CannotRead, Inventory, inventory, narrowed
 from ..config.given import Given
+from . import review
 from .faults import Fault
 from .options import AsJson, ConfigOption
 from .place import loaded, paths
-from .text import plain
+from .text import cell
 from .until import EndFault, end_of
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Who has access to what, by which rule, and when it was last used.", invoke_without_command=True)
+
+app.add_typer(review.app, name="review")
 
 
 @app.callback()
@@ -80,7 +83,7 @@ def _show(found: Inventory, in_detail: bool) -> None:
     else:
         console.print(_overview(found))
     for one in found.shared:
-        console.print(f"to everybody who is let in: {_cell(one.id)}: {_cell(one.what)}", style="dim", highlight=False)
+        console.print(f"to everybody who is let in: {cell(one.id)}: {cell(one.what)}", style="dim", highlight=False)
 
 
 def _overview(found: Inventory) -> Table:
@@ -93,27 +96,27 @@ def _overview(found: Inventory) -> Table:
     table.add_column("known by", overflow="fold")
     for one in found.principals:
         may = "revoked" if one.revoked else f"{len(one.may)} of {found.offers}"
-        table.add_row(_who(one), _cell(one.client), may, _day(one.last), _cell(", ".join(one.known_by)))
+        table.add_row(_who(one), cell(one.client), may, _day(one.last), cell(", ".join(one.known_by)))
     return table
 
 
 def _show_one(console: Console, one: Access) -> None:
-    client = f" by {_cell(one.client)}" if one.client else ""
-    groups = f" in {_cell(', '.join(one.groups))}" if one.groups else "" if one.groups_known else " (groups not known)"
+    client = f" by {cell(one.client)}" if one.client else ""
+    groups = f" in {cell(', '.join(one.groups))}" if one.groups else "" if one.groups_known else " (groups not known)"
     console.print(f"[bold]{_who(one)}[/bold]{client}{groups}: last used {_day(one.last)}", highlight=False)
     if one.revoked:
-        console.print(f"  revoked, by rule {_cell(one.revoked)}", style="yellow", highlight=False)
+        console.print(f"  revoked, by rule {cell(one.revoked)}", style="yellow", highlight=False)
     for given in one.given:
         console.print(f"  has {_given(given)}", highlight=False)
     for may in one.may:
         rule = f"rule {may.rule}" if may.rule else "depends on the arguments or the time"
         last = f", last {_day(may.last)}, {may.calls} calls" if may.last else ", never used"
-        console.print(f"  may {_cell(may.name)}: {_cell(rule)}{last}", highlight=False)
+        console.print(f"  may {cell(may.name)}: {cell(rule)}{last}", highlight=False)
 
 
 def _given(one: Given) -> str:
     scopes = f", for {' '.join(one.scopes)}" if one.scopes else ""
-    return f"{one.kind} {_cell(one.id)}: {_cell(one.what + scopes)}"
+    return f"{one.kind} {cell(one.id)}: {cell(one.what + scopes)}"
 
 
 def _say_limits(found: Inventory, since: str | None) -> None:
@@ -130,14 +133,10 @@ def _say_limits(found: Inventory, since: str | None) -> None:
 
 
 def _who(one: Access) -> str:
-    name = "anybody" if one.kind == "anybody" else _cell(one.subject)
-    tenant = "" if one.tenant == "default" else f" of {_cell(one.tenant)}"
+    name = "anybody" if one.kind == "anybody" else cell(one.subject)
+    tenant = "" if one.tenant == "default" else f" of {cell(one.tenant)}"
     return f"group {name}" if one.kind == "group" else f"{name}{tenant}"
 
 
 def _day(moment: str) -> str:
     return moment[:10] or "never"
-
-
-def _cell(text: str) -> str:
-    return plain(text).replace("[", r"\[")

@@ -6,12 +6,17 @@ import typer
 
 from .faults import Fault
 
-__all__ = ["agreed", "plain"]
+__all__ = ["agreed", "cell", "plain"]
 
 
 def plain(text: str) -> str:
     """`text` with everything that does not print (control characters, marks that turn the direction) written out."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+def cell(text: str) -> str:
+    """As `plain`, in a table of rich's."""
+    return plain(text).replace("[", r"\[")
 
 
 def agreed(question: str) -> bool:

@@ -8,7 +8,7 @@ from ..stores.ports import Records, StoreFailed
 from ..stores.records import SqliteRecords
 from .paths import Paths
 
-__all__ = ["CannotRead", "records_of"]
+__all__ = ["CannotRead", "Records", "records_of"]
 
 
 class CannotRead(Exception):
