@@ -17,6 +17,9 @@ from douane.auth.authority.stored import Shelf
 from douane.auth.authority.subject import Subject
 from douane.stores.records import SqliteRecords
 
+from .test_tasks import begin as begin_task
+from .test_tasks import of as of_task
+from .test_tasks import upstream as task_upstream
 from .test_user_grants import text
 from .test_user_grants import world as user_grants
 
@@ -74,6 +77,22 @@ async def judged(client: HttpClient | LineClient, name: str, key: str) -> Messag
         while key not in (answer := await client.call(name, text="hello")):
             pass
     return answer
+
+
+async def test_the_tasks_of_who_is_cut_off_are_ended_at_their_upstreams(tmp_path: Path) -> None:
+    async with gateway(tmp_path, {"work": task_upstream()}) as running, http(running) as client:
+        world = running.world
+        task = await begin_task(client, "work_slow_compute", seconds=3600)
+        assert (await world.run("revoke", "user", "owner")).code == 0
+        async with asyncio.timeout(WITHIN_S):
+            while "error" not in await of_task(client, task["taskId"]):
+                pass
+        assert await until(lambda: any("was ended, which is refused now" in line for line in running.log))
+        assert (await world.run("revoke", "user", "owner", "--undo")).code == 0
+        async with asyncio.timeout(WITHIN_S):
+            while "error" in (said := await of_task(client, task["taskId"])):
+                pass
+        assert said["result"]["status"] == "cancelled"
 
 
 async def test_other_calls_go_on(tmp_path: Path) -> None:

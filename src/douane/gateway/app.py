@@ -20,6 +20,7 @@ from ..sdk.waiting import Waiting
 from ..transports.http_server import Endpoint
 from ..transports.link import Link
 from .deferring import Deferring
+from .ended_tasks import EndedTasks
 from .followed import Followed
 from .front import Front, Settings, Shown
 from .health import Health, routed
@@ -97,6 +98,7 @@ class Gateway:
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
+        self._ended_tasks = EndedTasks(handles, upstreams)
         self._followed = Followed(handles, upstreams, [front.listener.task_news for front in self.fronts])
         for upstream in upstreams.values():
             upstream.updated, upstream.task_changed = self._updated, self._followed.changed
@@ -190,7 +192,7 @@ class Gateway:
         self._draining = True
         self._readmitting.cancel()
         await asyncio.wait({self._readmitting})
-        await _all((self._waiting.aclose(), self._pages.aclose()))
+        await _all((self._waiting.aclose(), self._pages.aclose(), self._ended_tasks.aclose()))
         await _all(front.http.aclose() for front in self.fronts)
         await _all(front.sse.aclose() for front in self.fronts)
         for door in tuple(self._doors):
@@ -203,10 +205,11 @@ class Gateway:
         await self.log.aclose()
 
     def withdraw(self, judge: Callable[[Call], Refused | None]) -> None:
-        """Cut off what is under way and would be refused now."""
+        """Cut off what is under way and would be refused now; upstreams are told to end their tasks of it."""
         cut = sum(upstream.withdraw(judge) for upstream in self.upstreams.values())
         if cut:
             logger.warning("%d calls under way were cut off: they would be refused now", cut)
+        self._ended_tasks.withdraw(judge)
 
     async def _settle(self) -> None:
         pending = {future for future in self._first if not future.done()}

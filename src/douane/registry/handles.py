@@ -38,6 +38,8 @@ class Handle(msgspec.Struct, frozen=True):
     size_bytes: int
     """Of the arguments."""
     until_s: float
+    call: Call
+    """As it was let out."""
 
 
 class Handles:
@@ -88,6 +90,7 @@ class Handles:
             arguments,
             len(msgspec.json.encode(arguments)),
             self._until_s(task),
+            call,
         )
         self._kept[handle.id] = handle
         self._held[handle.owner] += 1
@@ -107,6 +110,11 @@ class Handles:
     def get(self, id: str) -> Handle | None:
         """Whoever it belongs to; it may have expired."""
         return self._kept.get(id)
+
+    def living(self) -> list[Handle]:
+        """All that have not expired."""
+        self._purge()
+        return list(self._kept.values())
 
     def keep(self, handle: Handle, task: Task) -> None:
         """Its upstream has said how it stands: it is kept that much longer."""
