@@ -87,7 +87,7 @@ ROWS = (
     Claim(
         "a secret is sent to who gave it",
         _STORY + "what_one_authorization_server_gave_is_sent_to_no_other",
-        "sdk/oauth.py",
+        "sdk/oauth_settings.py",
         "if self.issuer is not None and server.issuer != self.issuer:",
         "if False:",
     ),

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .functions import DefinitionError
     from .hints import Header
     from .host import Host
+    from .identities import ClientCredentials, EnterpriseIdentity, WorkloadIdentity
     from .login_store import LoginFiles
-    from .oauth import ClientCredentials, DeviceLogin, EnterpriseIdentity, OAuth, WorkloadIdentity
+    from .oauth import DeviceLogin, OAuth
     from .questions import Ask, CannotAsk, Elicit, Elicited, ElicitUrl, ListRoots, Root, Sample, Sampled
     from .server import Server
     from .target import Reaching
@@ -78,8 +79,9 @@ _HOMES = {
     "functions": ("DefinitionError",),
     "hints": ("Header",),
     "host": ("Host",),
+    "identities": ("ClientCredentials", "EnterpriseIdentity", "WorkloadIdentity"),
     "login_store": ("LoginFiles",),
-    "oauth": ("ClientCredentials", "DeviceLogin", "EnterpriseIdentity", "OAuth", "WorkloadIdentity"),
+    "oauth": ("DeviceLogin", "OAuth"),
     "questions": (
         *("Ask", "CannotAsk", "Elicit", "ElicitUrl", "Elicited"),
         *("ListRoots", "Root", "Sample", "Sampled"),

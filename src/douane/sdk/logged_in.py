@@ -8,22 +8,22 @@ Spec: basic/authorization/index.mdx (step-up authorization flow); RFC 9449 §7, 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..auth.challenge import Demand, demand_of, scopes_of
 from ..auth.credentials import Challenge, Header, LoginFailed
 from ..auth.dance import Unseen, perform, plain
-from ..auth.discovery import AuthorizationServer
 from ..auth.dpop import DpopKey
 from ..auth.exchange import Fetch
 from ..auth.login import Found, Login, discover, refresh, wanted_scopes
 from ..auth.oauth_client import OAuthClient
 from ..auth.token_request import TokenRefused
 from .login_store import LoginStore
+from .way import Way
 
-__all__ = ["LoggedIn", "Way"]
+__all__ = ["LoggedIn"]
 
 T = TypeVar("T")
 
@@ -35,38 +35,6 @@ class Kept(Unseen, frozen=True, kw_only=True):
     login: Login | None = None
     clients: Mapping[str, OAuthClient] = msgspec.field(default_factory=dict[str, OAuthClient])
     """That we are already, by issuer."""
-
-
-class Way(Protocol):
-    """How tokens are got."""
-
-    @property
-    def issuer(self) -> str | None:
-        """The one authorization server that may be asked, if it is known."""
-        ...
-
-    @property
-    def scopes(self) -> Sequence[str]:
-        """To ask for where the server does not say."""
-        ...
-
-    @property
-    def knows_itself(self) -> bool:
-        """It has brought its own client: that is not kept."""
-        ...
-
-    def itself(self, server: AuthorizationServer) -> OAuthClient: ...
-
-    async def log_in(
-        self,
-        found: Found,
-        scopes: tuple[str, ...],
-        known: Mapping[str, OAuthClient],
-        fetch: Fetch,
-        dpop: DpopKey | None,
-    ) -> Login:
-        """Raises LoginFailed."""
-        ...
 
 
 class LoggedIn:
