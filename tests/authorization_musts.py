@@ -1,10 +1,12 @@
 """What the specification says that a server or a proxy MUST do about authorization, and the tests that show it.
 
-Rows of revision 2026-07-28: `basic/authorization/*` and `tutorials/security/security_best_practices` (SBP). Stands alone: it imports
-nothing of ours. `python tests/authorization_musts.py` writes docs/authorization.md.
+Rows of revision 2026-07-28: `basic/authorization/*` and `tutorials/security/security_best_practices` (SBP); what it demands of clients
+stands in `musts_of_clients`. Imports nothing of ours. `python tests/authorization_musts.py` writes docs/authorization.md.
 """
 
 from typing import Literal, NamedTuple
+
+import musts_of_clients
 
 
 class Must(NamedTuple):
@@ -158,10 +160,12 @@ MUSTS = (
     ),
 )
 
+OF_CLIENTS = tuple(Must(row.page, row.sentence, "client", row.tests) for row in musts_of_clients.ROWS)
+
 _WORDS = {"server": "at the door", "authority": "authorization server", "proxy": "between", "client": "as a client"}
 _HEAD = """# What the specification demands of authorization, and what shows it
 
-Made from `tests/authorization_musts.py`; each row names tests that go through a public door. Revision 2026-07-28: `index`, `discovery` and
+Made from `tests/authorization_musts.py` and `tests/musts_of_clients.py`; each row names tests that go through a public door. Revision 2026-07-28: `index`, `discovery` and
 `security` are the pages below `basic/authorization`, SBP the security best practices.
 
 | where | what | whose | tests |
@@ -170,7 +174,10 @@ Made from `tests/authorization_musts.py`; each row names tests that go through a
 
 
 def page() -> str:
-    rows = (f"| {must.section} | {must.says} | {_WORDS[must.who]} | {_listed(must.tests)} |" for must in MUSTS)
+    rows = (
+        f"| {must.section} | {must.says} | {_WORDS[must.who]} | {_listed(must.tests)} |"
+        for must in (*MUSTS, *OF_CLIENTS)
+    )
     return _HEAD + "\n".join(rows) + "\n"
 
 

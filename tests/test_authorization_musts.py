@@ -8,7 +8,8 @@ _READ = runpy.run_path(str(ROOT / "tests" / "authorization_musts.py"))
 
 
 def test_what_is_said_to_show_a_demand_is_there() -> None:
-    for must in _READ["MUSTS"]:
+    for must in (*_READ["MUSTS"], *_READ["OF_CLIENTS"]):
+        assert must.tests, must.says
         for test in must.tests:
             path, _, name = test.partition("::")
             assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), test

@@ -17,6 +17,7 @@ import msgspec
 from .challenges import Challenges
 from .jws import MAX_TOKEN_BYTES
 from .proofs import ProofRefused, Proofs
+from .sparing import Sparing
 from .tokens import Denied, Failures, Identity
 from .verified import BadToken, Source, Unreachable, Verified
 
@@ -72,6 +73,7 @@ class Admission:
         self._failures, self._proofs, self._max_kept = Failures(clock), Proofs(now), max_kept
         self._kept: OrderedDict[bytes, Verified] = OrderedDict()
         self._wrong: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._said = Sparing()
         self._asking: dict[bytes, asyncio.Task[Verified | Denied | str]] = {}
 
     def verify(self, shown: Presented) -> Answer | Later:
@@ -131,7 +133,9 @@ class Admission:
             _keep(self._wrong, digest, (self._now() + _WRONG_FOR_S, str(exc)), self._max_kept)
             return str(exc)
         except Unreachable as exc:
-            logger.warning("a token cannot be verified: %s", exc)
+            # Whoever sends many must not fill the log.
+            if self._said.is_first(str(exc), self._now()):
+                logger.warning("a token cannot be verified: %s", exc)
             return _UNREACHABLE
         _keep(self._kept, digest, found, self._max_kept)
         return found

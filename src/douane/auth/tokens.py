@@ -128,7 +128,7 @@ def exposure_fault(host: str, *, real_authentication: bool) -> str | None:
         return None
     return (
         f"listen.host {host!r} can be reached from other machines, and the token of the first start is no protection there;"
-        " listen on 127.0.0.1 (behind a proxy that authenticates), until real authentication is configured"
+        " listen on 127.0.0.1, or name below `auth` who else is let in"
     )
 
 

@@ -60,21 +60,43 @@ def _of_issuer(issuer: IssuerConfig) -> Iterator[Told]:
 
 def _of_several(auth: Auth) -> Iterator[Told]:
     issuers = Counter(issuer.issuer for issuer in auth.issuers.values())
-    apart = Counter((issuer.prefix, issuer.tenant) for issuer in auth.issuers.values())
+    others = _prefixes_of_others(auth)
     asking = [name for name, issuer in auth.issuers.items() if issuer.introspection is not None]
     for name, issuer in auth.issuers.items():
         at = ("auth", "issuers", name)
         if issuers[issuer.issuer] > 1:
             yield (*at, "issuer"), "stands twice", "one section says all of an issuer"
-        elif apart[issuer.prefix, issuer.tenant] > 1:
+            continue
+        issued = [other.prefix for key, other in auth.issuers.items() if key != name]
+        # One without a prefix is told of at its own place.
+        known = [*others, *(prefix for prefix in issued if prefix or not issuer.prefix)]
+        if any(_overlap(issuer.prefix, prefix) for prefix in known):
             yield (
                 (*at, "prefix"),
-                "is that of another issuer",
-                "a subject of one would be the same subject of the other",
+                "is how subjects from elsewhere may begin, or the other way round",
+                "somebody could have the name of somebody else; give each a prefix of its own, as in company:",
             )
+        elif auth.authority is not None and ":" not in issuer.prefix:
+            message = "is how the name of a user of `auth.authority` may begin"
+            yield (*at, "prefix"), message, "end it with a colon, which no such name has"
     for name in asking[1:]:
         message = "stands with two issuers"
         yield ("auth", "issuers", name, "introspection"), message, "a token is sent to one that may know it, not to all"
+
+
+def _prefixes_of_others(auth: Auth) -> list[str]:
+    """How subjects begin that no issuer below `auth.issuers` names; users of our own have no colon in their names."""
+    found: list[str] = []
+    if auth.proxy_certificates is not None and auth.proxy_certificates.subjects:
+        found.append(auth.proxy_certificates.prefix)
+    if auth.authority is not None:
+        providers = auth.authority.providers.items()
+        found += [f"{name}:" if provider.prefix is None else provider.prefix for name, provider in providers]
+    return found
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def _of_scopes(auth: Auth) -> Iterator[Told]:

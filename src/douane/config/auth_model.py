@@ -59,7 +59,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims: Claims = Claims()
     tenant: str = "default"
     prefix: str = ""
-    """Before its subjects and groups. Needed with a second issuer: `sub` is unique within one only."""
+    """Before its subjects and groups. Needed as soon as anybody comes from elsewhere, too: `sub` is unique within one only."""
     stale_s: Annotated[float, Meta(ge=0, le=604_800)] = 3_600.0
     """How old its keys may become while it cannot be reached: an hour is most outages, and a stolen key is not good for ever."""
     reach: Literal["public", "private", "loopback"] | None = None
