@@ -85,6 +85,7 @@ class Granting:
             self._seal,
             clock,
             entry=lambda: upstream.entry if introduced else None,
+            listed=upstream.listed,
         )
 
     def anybody(self, name: str) -> Principal | None:

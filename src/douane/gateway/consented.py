@@ -5,7 +5,7 @@ ours, and waits here; one of the handshake era is asked, and waits likewise. Who
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -48,10 +48,12 @@ class Consented:
         clock: Callable[[], float],
         *,
         entry: Callable[[], str | None],
+        listed: Callable[[float], Awaitable[None]],
     ) -> None:
         """`link_to`: the URL of a link, by its secret. `seal`: of what callers keep for us meanwhile. `clock`: the loop's.
-        `entry`: the own name of the tool by which one logs in, where there is one; nobody else serves it."""
-        self._entry = entry
+        `entry`: the own name of the tool by which one logs in, where there is one; nobody else serves it. `listed` waits
+        until it was tried to read what there is after that, at most so long."""
+        self._entry, self._listed = entry, listed
         self._handler, self._grants, self._tickets, self._link_to = handler, grants, tickets, link_to
         self._seal, self._clock, self._upstream = seal, clock, grants.upstream
         self._purpose = f"connect {self._upstream}"
@@ -75,6 +77,7 @@ class Consented:
         if scopes is not None:
             return await self._ask(call, scopes)
         if call.method == "tools/call" and call.name == self._entry():
+            await self._listed(_WAIT_S)
             said = f"The gateway may use {self._upstream} for you. List the tools again to see what it offers."
             return Complete({"content": [{"type": "text", "text": said}]})
         outcome = await self._handler(call, emit)

@@ -343,7 +343,13 @@ class Upstream:
 
     def wake(self) -> None:
         """Somebody has become known there."""
+        if self.state == "asleep" and self._settled.done():
+            self._settled = self._loop.create_future()
         self._wanted.set()
+
+    async def listed(self, within_s: float) -> None:
+        """Until it has been tried to list it, at most so long."""
+        await asyncio.wait({self._settled}, timeout=within_s)
 
     def _entries(self, items: Sequence[Item]) -> list[Item]:
         """The tool by which one logs in, shown to who has not."""
