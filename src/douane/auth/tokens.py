@@ -13,7 +13,17 @@ import msgspec
 
 from .sparing import Sparing
 
-__all__ = ["NO_TOKEN", "WRONG", "Bearer", "Denied", "Failures", "Identity", "exposure_fault", "is_loopback"]
+__all__ = [
+    "NO_TOKEN",
+    "WRONG",
+    "Bearer",
+    "Denied",
+    "Failures",
+    "Identity",
+    "exposure_fault",
+    "is_loopback",
+    "source_of",
+]
 
 _MAX_HEADER_BYTES = 4096
 _MAX_SOURCES = 4096
@@ -55,11 +65,11 @@ class Failures:
 
     def spent(self, address: str) -> Denied | None:
         """Whether the source of `address` has failed too often to be asked after anywhere else."""
-        return self._too_many(_source(address), self._clock())
+        return self._too_many(source_of(address), self._clock())
 
     def failed(self, address: str, denied: Denied) -> Denied:
         """`denied`, or that it was too often."""
-        source, now_s = _source(address), self._clock()
+        source, now_s = source_of(address), self._clock()
         too_many = self._too_many(source, now_s)
         if too_many is not None:
             return too_many
@@ -111,7 +121,7 @@ def _digest(header: bytes) -> bytes:
     return hashlib.sha256(header).digest()
 
 
-def _source(address: str) -> str:
+def source_of(address: str) -> str:
     """What failures are counted for: an IPv4 address, or the /64 of an IPv6 one, which is one household's."""
     if ":" not in address:
         return address

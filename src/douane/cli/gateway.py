@@ -118,6 +118,8 @@ def _greet(found: Loaded, where: Paths, port: int, made: bool) -> None:
         _say(f"        {where.token.read_text().strip()}")
     else:
         _say(f"douane: clients send the token in {where.token}")
+    if found.config.auth.authority is not None:
+        _say("douane: clients that know OAuth need the address alone: people log in, as `owner` with that token")
 
 
 def _say(text: str) -> None:

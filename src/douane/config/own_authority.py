@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _MAX_ANSWER_BYTES = 512 * 1024
 """Of a provider: its keys are the largest."""
 _CONNECTIONS = 4
+_MAX_REASON = 200
+"""It may hold what whoever is refused has sent."""
 
 
 class OwnAuthority(NamedTuple):
@@ -58,6 +60,7 @@ def own_authority(
     # Where it is used: Argon2, passkeys and templates cost each start a tenth of a second, and few want them.
     from .authority import open_authority
 
+    owner_logs_in = config.auth.first_token is not False
     ticks = asyncio.get_running_loop().time
     whole = resources.of("/mcp")
     authority = open_authority(
@@ -66,8 +69,8 @@ def own_authority(
         resources=[whole, *sorted(resources.all - {whole})],
         scopes=config.auth.scopes,
         keys=paths.keys / "authority.json",
-        token=token,
-        token_is_in=str(paths.token),
+        token=token if owner_logs_in else "",
+        token_is_in=str(paths.token) if owner_logs_in else "",
         records=records,
         seal=seal,
         fetch_within=_fetch_within(outside),
@@ -95,7 +98,9 @@ def _recording(log: AuditLog, ticks: Callable[[], float]) -> Callable[[str, Http
         if not failures.failed(request.address, Refusal(403, reason)).recorded:
             return
         try:
-            log.enqueue(Denied(door="login", reason=f"client: {reason}", source=log.actor(request.address)))
+            log.enqueue(
+                Denied(door="login", reason=f"client: {reason[:_MAX_REASON]}", source=log.actor(request.address))
+            )
         except AuditError as exc:
             logger.error("a refused login cannot be recorded: %s", exc)
 

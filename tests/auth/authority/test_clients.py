@@ -167,6 +167,16 @@ async def test_the_operator_says_whose_documents_count(tmp_path: Path) -> None:
     assert other not in web.asked
 
 
+async def test_whoever_sends_people_here_has_little_fetched(tmp_path: Path) -> None:
+    web = Web()
+    world = World(tmp_path, fetch=web.fetch)
+    for number in range(100):
+        assert (await Browser(world).get(App(world, f"https://app.example/{number}/client.json").url())).status == 400
+    assert len(web.asked) == 60
+    world.clock.now_s += 2
+    assert (await Browser(world).get(App(world, ADDRESS).url())).status == 200
+
+
 async def test_a_program_that_was_let_in_goes_on_while_its_document_cannot_be_fetched(tmp_path: Path) -> None:
     web = Web()
     world = World(tmp_path, fetch=web.fetch)
@@ -376,5 +386,6 @@ async def test_codes_of_devices_cannot_be_guessed_at_for_long_nor_polled_by_othe
     assert (await begun(world, resource="https://other.example"))["error"] == "invalid_target"
     assert (await begun(world, scope="admin"))["error"] == "invalid_scope"
     assert (await begun(world, client_id="nobody"))["status"] == 401
+    assert [(await begun(world))["status"] for _ in range(20)][-1] == 429
     wrong = await poll(world, told["device_code"], resource=f"{RESOURCE}/desk")
     assert wrong[1]["error"] == "invalid_target"

@@ -10,6 +10,7 @@ import pytest
 
 from douane.auth.authority.client import Client
 from douane.auth.authority.stored import digest
+from douane.auth.authority.users import Users
 from douane.auth.exchange import HttpRequest
 
 from .kit import CALLBACK, CONFIGURED, FORM, ISSUER, OWNER_TOKEN, App, Browser, World
@@ -463,6 +464,12 @@ async def test_wrong_passwords_are_answered_alike_and_soon_have_to_wait(world: W
     await browser.get(App(world).url())
     await browser.log_in("ann", "correct horse battery")
     assert "/oauth/consent" in browser.text
+
+
+async def test_an_owner_without_a_token_does_not_log_in_with_nothing(world: World) -> None:
+    users = Users(world.records, world.clock, world.clock, "")
+    assert await users.check("owner", "", "1.1.1.1") is None
+    assert await users.check("owner", OWNER_TOKEN, "1.1.1.1") is None
 
 
 async def test_no_password_and_no_secret_is_in_what_is_stored(world: World) -> None:

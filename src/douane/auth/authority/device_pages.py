@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ..exchange import HttpRequest, HttpResponse
+from ..tokens import source_of
 from .answers import error, json_answer, not_the_client
 from .asked import SentBack, resource_of, scopes_of
 from .attempts import Attempts
@@ -37,15 +38,23 @@ class DevicePages:
         settings: Settings,
         clock: Callable[[], float],
         attempts: Attempts,
+        begins: Attempts,
         refused: Callable[[str, HttpRequest], None],
     ) -> None:
-        """`clock`: Unix seconds. `attempts`: how many codes one address may type that nothing waits under."""
+        """`clock`: Unix seconds. `attempts`: how many codes one address may type that nothing waits under;
+        `begins`: how many logins it may begin."""
         self._clients, self._registrations, self._devices = clients, registrations, devices
         self._browsers, self._login, self._look = browsers, login, look
-        self._settings, self._clock, self._attempts, self._refused = settings, clock, attempts, refused
+        self._settings, self._clock, self._refused = settings, clock, refused
+        self._attempts, self._begins = attempts, begins
 
     async def begin(self, request: HttpRequest) -> HttpResponse:
         """POST by the program. Raises StoreFailed."""
+        source = source_of(request.address)
+        wait_s = self._begins.wait_s(source)
+        if wait_s:
+            return error(429, "slow_down", "too many logins were begun from this address", retry_after_s=wait_s)
+        self._begins.count(source)
         try:
             form = form_of(request)
             client = await self._clients.authenticate(request, form)
@@ -80,12 +89,13 @@ class DevicePages:
             return self._login.ask(browser, _PATH + (f"?user_code={typed(code)}" if code else ""))
         if not code:
             return self._type(browser)
-        wait_s = self._attempts.wait_s(request.address)
+        source = source_of(request.address)
+        wait_s = self._attempts.wait_s(source)
         if wait_s:
             return self._type(browser, f"Too many tries. Wait {int(wait_s) + 1} seconds.", 429)
         device = await self._devices.shown(code)
         if device is None:
-            self._attempts.count(request.address)
+            self._attempts.count(source)
             self._refused("a device code that nothing waits under", request)
             return self._type(browser, "Nothing waits under this code. It may have expired.", 404)
         return await self._ask(browser, browser.subject, device)

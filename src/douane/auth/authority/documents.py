@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..exchange import Fetch, HttpRequest, HttpResponse
+from .attempts import Attempts
 from .client import Client, NotUsable, shown_name
 from .described import Described, NotDescribed, read_described
 from .redirects import registrable
@@ -47,6 +48,7 @@ class ClientDocuments:
         """`clock`: Unix seconds."""
         self._fetch, self._trust, self._clock = fetch, trust, clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._fetches = Attempts(clock, burst=60, every_s=1.0)
 
     async def client_at(self, url: str) -> Client:
         """Raises NotUsable."""
@@ -66,6 +68,10 @@ class ClientDocuments:
 
     async def _read(self, url: str, before: _Kept | None, *, trusted: bool) -> _Kept:
         now_s = self._clock()
+        # Whoever sends people here says what is fetched: of all together no more than a little.
+        if self._fetches.wait_s(""):
+            raise NotUsable("too many unknown clients are asked about; try again in a moment", passes=True)
+        self._fetches.count("")
         # For a moment: whoever sends people here must not have us fetch each time.
         again_s = now_s + _FAILED_S
         try:

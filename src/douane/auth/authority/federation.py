@@ -11,6 +11,7 @@ import msgspec
 
 from ...stores.ports import Records
 from ..exchange import HttpRequest, HttpResponse, Page
+from ..tokens import source_of
 from .attempts import Attempts
 from .browser import Browsers, FormRefused
 from .login import IN, Login, onward_as
@@ -68,11 +69,12 @@ class Federation:
         except (Malformed, FormRefused) as exc:
             return self._stop(request, str(exc))
         provider = self._providers.get(form.get("provider", ""))
-        wait_s = self._attempts.wait_s(request.address)
+        source = source_of(request.address)
+        wait_s = self._attempts.wait_s(source)
         if provider is None or wait_s:
             fault = f"Too many tries. Wait {int(wait_s) + 1} seconds." if wait_s else "There is no such provider."
             return self._login.ask(browser, onward, fault=fault, status=429 if wait_s else 400)
-        self._attempts.count(request.address)
+        self._attempts.count(source)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         try:
             page = await provider.page(self._settings.url(_path(provider.outside.name)), state, nonce, verifier)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...stores.ports import Conflict, Records
 from ..exchange import HttpRequest, HttpResponse
+from ..tokens import source_of
 from .answers import error, json_answer
 from .attempts import Attempts
 from .client import Client, shown_name
@@ -51,12 +52,13 @@ class Registrations:
 
     async def page(self, request: HttpRequest) -> HttpResponse:
         """The registration endpoint. Raises StoreFailed."""
-        wait_s = self._attempts.wait_s(request.address)
+        source = source_of(request.address)
+        wait_s = self._attempts.wait_s(source)
         if wait_s:
             return error(
                 429, "temporarily_unavailable", "too many registrations from this address", retry_after_s=wait_s
             )
-        self._attempts.count(request.address)
+        self._attempts.count(source)
         try:
             asked = read_described(request.body)
         except NotDescribed as exc:

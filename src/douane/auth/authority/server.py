@@ -112,6 +112,7 @@ class Authority:
             settings=settings,
             clock=clock,
             attempts=Attempts(ticks, burst=10, every_s=30.0),
+            begins=Attempts(ticks, burst=20, every_s=10.0),
             refused=refused,
         )
         access = AccessTokens(keys, settings, clock)

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from ...stores.ports import Conflict, Records
+from ..tokens import source_of
 from .attempts import Attempts
 from .settings import OWNER
 from .stored import Held, Shelf, digest
@@ -55,9 +56,10 @@ class Users:
     def __init__(
         self, records: Records, clock: Callable[[], float], ticks: Callable[[], float], owner_token: str
     ) -> None:
-        """`clock`: Unix seconds; `ticks`: monotonic. `owner_token`: what the owner types instead of a password."""
+        """`clock`: Unix seconds; `ticks`: monotonic. `owner_token`: what the owner types instead of a password; empty: he does not
+        log in."""
         self._shelf = Shelf(records, "user", User)
-        self._clock, self._owner = clock, digest(owner_token)
+        self._clock, self._owner = clock, digest(owner_token) if owner_token else None
         self._hasher, self._free = PasswordHasher(), asyncio.Semaphore(_AT_ONCE)
         self._nobody = ""
         # By user and address first: somebody else's tries must not lock a user out who comes from elsewhere.
@@ -69,6 +71,7 @@ class Users:
 
     async def check(self, name: str, password: str, address: str) -> Subject | None:
         """Who that is; None: nobody. Raises MustWait, StoreFailed."""
+        address = source_of(address)
         sources = (f"{name} {address}", address, name)
         wait_s = max(limit.wait_s(source) for limit, source in zip(self._limits, sources, strict=True))
         if wait_s:
@@ -125,7 +128,8 @@ class Users:
     async def _who(self, name: str, password: str) -> Subject | None:
         if name == OWNER:
             # Random, so one hash of any kind is enough.
-            return Subject(OWNER) if hmac.compare_digest(digest(password), self._owner) else None
+            is_he = self._owner is not None and hmac.compare_digest(digest(password), self._owner)
+            return Subject(OWNER) if is_he else None
         held = await self._shelf.get(name) if _NAME.fullmatch(name) else None
         if len(password) > _MAX_CHARS:
             held, password = None, ""
