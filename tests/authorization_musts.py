@@ -134,6 +134,97 @@ MUSTS = (
         (f"{_AUTHORITY}test_federation.py::test_a_login_counts_once_in_the_browser_that_began_it_at_its_own_provider",),
     ),
     Must(
+        "index: Standards, 1",
+        "OAuth 2.1 is implemented for public and confidential clients",
+        "authority",
+        (
+            f"{_AUTHORITY}test_code.py::test_a_person_logs_in_agrees_and_the_client_gets_a_token_for_this_gateway",
+            f"{_AUTHORITY}test_hostile_requests.py::test_a_client_with_a_secret_must_show_it_in_the_way_it_registered",
+            f"{_AUTHORITY}test_hostile_requests.py::test_a_client_that_asks_wrongly_is_told_with_its_state_and_our_issuer",
+        ),
+    ),
+    Must(
+        "index: Standards, 5",
+        "its metadata are found (RFC 8414 or OpenID Connect Discovery)",
+        "authority",
+        (f"{_AUTHORITY}test_code.py::test_the_description_is_at_both_addresses_that_clients_look_at",),
+    ),
+    Must(
+        "index: Authorization Response Validation",
+        "who sends `iss` says so in its metadata",
+        "authority",
+        (
+            f"{_AUTHORITY}test_code.py::test_the_description_is_at_both_addresses_that_clients_look_at",
+            f"{_AUTHORITY}test_hostile_requests.py::test_a_client_that_asks_wrongly_is_told_with_its_state_and_our_issuer",
+        ),
+    ),
+    Must(
+        "registration: Metadata Documents",
+        "the client_id of a document equals its URL",
+        "authority",
+        (f"{_AUTHORITY}test_clients.py::test_a_document_that_cannot_be_used_says_why",),
+    ),
+    Must(
+        "registration: Metadata Documents",
+        "redirect URIs are among those of the document",
+        "authority",
+        (
+            f"{_AUTHORITY}test_hostile_requests.py::test_a_browser_is_sent_nowhere_but_to_what_the_client_registered",
+            f"{_AUTHORITY}test_clients.py::test_a_document_that_cannot_be_used_says_why",
+        ),
+    ),
+    Must(
+        "registration: Metadata Documents",
+        "a document is valid JSON with the required fields",
+        "authority",
+        (
+            f"{_AUTHORITY}test_clients.py::test_a_document_that_cannot_be_used_says_why",
+            f"{_AUTHORITY}test_clients.py::test_what_is_no_document_is_no_client_and_not_asked_for_again_at_once",
+        ),
+    ),
+    Must(
+        "security: Authorization Code Protection",
+        "metadata name code_challenge_methods_supported",
+        "authority",
+        (f"{_AUTHORITY}test_code.py::test_the_description_is_at_both_addresses_that_clients_look_at",),
+    ),
+    Must(
+        "security: Open Redirection",
+        "nobody is sent to a URI that is not trusted",
+        "authority",
+        (
+            f"{_AUTHORITY}test_hostile_requests.py::test_before_a_client_is_known_nobody_is_sent_anywhere",
+            f"{_AUTHORITY}test_hostile_requests.py::test_a_browser_is_sent_nowhere_but_to_what_the_client_registered",
+        ),
+    ),
+    Must(
+        "security: Metadata Document Security",
+        "the host of the redirect URI is shown",
+        "authority",
+        (f"{_AUTHORITY}test_hostile_requests.py::test_the_page_of_consent_says_who_what_and_where",),
+    ),
+    Must(
+        "security: Metadata Document Security",
+        "documents are not fetched from where nobody should reach",
+        "authority",
+        ("tests/frontdoor/test_logging_in.py::test_a_document_is_not_fetched_from_where_we_should_not_reach",),
+    ),
+    Must(
+        "SBP: Confused Deputy, consent storage",
+        "what each user has approved is kept, and looked at first",
+        "authority",
+        (f"{_AUTHORITY}test_hostile_requests.py::test_consent_is_asked_once_for_each_client_person_and_scope",),
+    ),
+    Must(
+        "SBP: Confused Deputy, cookies",
+        "cookies are `__Host-`, Secure, HttpOnly and SameSite=Lax, of sessions kept here",
+        "authority",
+        (
+            f"{_AUTHORITY}test_hostile_requests.py::test_pages_cannot_be_framed_nor_made_to_load_or_run_anything",
+            f"{_AUTHORITY}test_hostile_requests.py::test_who_logs_in_gets_another_cookie_and_who_logs_out_loses_it",
+        ),
+    ),
+    Must(
         "SBP: Token Passthrough",
         "tokens that were not issued for the server are not accepted",
         "server",

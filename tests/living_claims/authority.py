@@ -278,7 +278,7 @@ AUTHORITY = (
         "codes of devices cannot be guessed for long",
         f"{_CLIENTS}test_codes_of_devices_cannot_be_guessed_at_for_long_nor_polled_by_others",
         "auth/authority/device_pages.py",
-        "            self._attempts.count(request.address)\n",
+        "            self._attempts.count(source)\n",
         "",
     ),
     Row(

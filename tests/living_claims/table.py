@@ -6,6 +6,8 @@ A control is taken out by edits of the source; each text to be replaced stands t
 
 from typing import NamedTuple
 
+from .authority import AUTHORITY
+
 __all__ = ["CLAIMS", "Claim", "Edit"]
 
 
@@ -245,4 +247,5 @@ CLAIMS = (
         "session.principal.identity != principal.identity",
         "False",
     ),
+    *(_one(*row) for row in AUTHORITY),
 )
