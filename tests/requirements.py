@@ -534,16 +534,27 @@ ROWS = (
     Row(
         "I10",
         "Inventory of who and what has access, and a kill switch: a principal, client, server, tool or grant cut off within 5 s, calls in flight included",
-        "planned",
+        "shown",
         (
+            "tests/frontdoor/test_access.py::test_it_says_who_may_call_what_by_which_rule_and_when_it_was_last_used",
             "tests/frontdoor/test_revoke.py::test_what_is_revoked_is_cut_off_within_five_seconds_with_what_is_under_way",
+            "tests/frontdoor/test_revoke.py::test_a_key_is_removed_and_what_is_under_way_with_it_is_cut_off",
+            "tests/frontdoor/test_revoke.py::test_a_client_is_cut_off_within_five_seconds_with_what_is_under_way",
+            "tests/frontdoor/test_revoke.py::test_a_grant_is_removed_and_its_user_is_asked_again",
+            "tests/frontdoor/test_revoke.py::test_a_call_under_way_with_a_grant_is_cut_off_when_that_is_removed",
+            "tests/frontdoor/test_revoke.py::test_the_tasks_of_who_is_cut_off_are_ended_at_their_upstreams",
+            "tests/frontdoor/test_revoke.py::test_the_logins_of_a_user_or_a_client_end_with_the_rule",
             "tests/frontdoor/test_revoke.py::test_who_was_asked_something_is_not_waited_for",
         ),
     ),
     Row(
         "I11",
         "Access reviews: grants and scopes listed with last use, confirmed or withdrawn by an owner, recorded",
-        "planned",
+        "shown",
+        (
+            "tests/frontdoor/test_access.py::test_a_review_is_a_snapshot_whose_parts_are_confirmed_or_withdrawn_and_written_down",
+            "tests/frontdoor/test_access.py::test_a_review_has_grants_and_logins_with_their_scopes_and_last_use",
+        ),
     ),
     Row(
         "I12",

@@ -1,15 +1,23 @@
 """Who has access: asked of a running gateway and without one, with what was used and by which rule."""
 
+import asyncio
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from gateway_clients import http, text_of
-from gateway_world import World, gateway, until, witness
+from gateway_world import BOUND_S, World, gateway, until, witness
+
+from douane.auth.authority.grants import Grant
+from douane.auth.authority.stored import Shelf
+from douane.auth.authority.subject import Subject
+from douane.stores.records import SqliteRecords
 
 from .test_revoke import changes
+from .test_user_grants import world as user_grants
 
 PASSWORD = "correct horse battery"
 
@@ -103,3 +111,39 @@ async def test_a_review_is_a_snapshot_whose_parts_are_confirmed_or_withdrawn_and
         assert (await world.run("access", "review", "start", "--config", str(world.config))).code == 0
         assert len(json.loads((await world.run("access", "review", "status", "--json")).out)) == 2
     assert (await world.verified())["ok"] is True
+
+
+async def test_a_review_has_grants_and_logins_with_their_scopes_and_last_use(tmp_path: Path) -> None:
+    async with user_grants(tmp_path, scopes=["files:read"]) as at:
+        link, _ = await at.asked()
+        await at.grant(link)
+        assert "result" in await at.call()
+        world = at.gateway.world
+        records = SqliteRecords(world.paths.records)
+        try:
+            login = Grant(
+                id="1",
+                subject=Subject("ann", ("desk",)),
+                client="app",
+                client_name="An app",
+                scopes=("mcp:read",),
+                resource="http://here/mcp",
+                created_s=0.0,
+                used_s=time.time(),
+            )
+            await Shelf(records, "grant", Grant).add("1", login, time.time() + 3600)
+            assert (await world.run("access", "review", "start", "--config", str(world.config))).code == 0
+            found = json.loads((await world.run("access", "review", "list", "--json")).out)
+            items = {item["given"]["kind"]: item for item in found}
+            assert {kind: item["given"]["scopes"] for kind, item in items.items()} == {
+                "grant": ["files:read"],
+                "login": ["mcp:read"],
+            }
+            assert all(item["last"] > "2" for item in items.values())
+            assert (await world.run("access", "review", "withdraw", "1", "2", "--yes")).code == 0
+            assert await Shelf(records, "grant", Grant).all() == []
+        finally:
+            await records.aclose()
+        async with asyncio.timeout(BOUND_S):
+            while "inputRequests" not in (await at.call())["result"]:
+                pass

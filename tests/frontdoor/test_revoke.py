@@ -179,6 +179,43 @@ async def test_a_key_is_removed_and_what_is_under_way_with_it_is_cut_off(tmp_pat
     assert (await world.verified())["ok"] is True
 
 
+async def test_a_client_is_cut_off_within_five_seconds_with_what_is_under_way(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    async with gateway(tmp_path, {"w": witness(seen)}, auth={"api_keys": True}) as running:
+        world = running.world
+        key = (await world.run("key", "create", "robot")).out.strip()
+        as_robot = As(running, key)
+        # A key is a client of its own; others of the same user go on.
+        client_id = key.rpartition("_")[0]
+        async with http(as_robot) as client:
+            call = asyncio.create_task(client.call("w_wait"))
+            assert await until(lambda: seen.exists() and '"name":"wait"' in seen.read_text().replace(" ", ""))
+            assert (await world.run("revoke", "client", client_id)).code == 0
+            async with asyncio.timeout(WITHIN_S):
+                answer = await call
+        assert f'forbidden by rule "revoked client {client_id}"' in answer["error"]["message"]
+        other = (await world.run("key", "create", "robot")).out.strip()
+        async with http(as_robot) as client, http(As(running, other)) as another:
+            assert "error" in await client.call("w_echo", text="hello")
+            assert text_of(await another.call("w_echo", text="hello")) == "hello"
+
+
+async def test_a_call_under_way_with_a_grant_is_cut_off_when_that_is_removed(tmp_path: Path) -> None:
+    async with user_grants(tmp_path) as at:
+        link, _ = await at.asked()
+        await at.grant(link)
+        assert text(await at.call()) == {"a": 1}
+        # It takes the call, and answers nothing.
+        at.upstream.on["tools/call"] = lambda heard: None
+        before = len(at.calls)
+        call = asyncio.create_task(at.call())
+        assert await until(lambda: len(at.calls) > before)
+        assert (await at.gateway.world.run("revoke", "grant", "owner/far")).code == 0
+        async with asyncio.timeout(WITHIN_S):
+            answer = await call
+        assert "the grant that this call was made with was taken away" in answer["error"]["message"]
+
+
 async def test_a_grant_is_removed_and_its_user_is_asked_again(tmp_path: Path) -> None:
     async with user_grants(tmp_path) as at:
         link, _ = await at.asked()

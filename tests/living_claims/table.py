@@ -30,6 +30,7 @@ _BAD_TOKENS = f"{_IDENTITY}test_tokens_that_do_not_hold_are_refused_audited_and_
 _PROOFS = f"{_CREDENTIALS}test_a_token_bound_to_a_key_is_good_with_a_proof_of_this_request_and_with_nothing_else"
 _KEY_SCOPES = f"{_CREDENTIALS}test_a_key_is_good_for_its_scopes_until_its_end_and_nobody_guesses_one"
 _INTROSPECTED = f"{_CREDENTIALS}test_a_token_that_only_its_issuer_can_read_is_asked_about_and_believed_for_a_moment"
+_REVOKE, _ACCESS = "tests/frontdoor/test_revoke.py::", "tests/frontdoor/test_access.py::"
 _STREAMS = f"{_CREDENTIALS}test_a_stream_ends_when_its_token_expires_or_its_key_is_revoked"
 
 
@@ -246,6 +247,62 @@ CLAIMS = (
         "sdk/client_sessions.py",
         "session.principal.identity != principal.identity",
         "False",
+    ),
+    _one(
+        "calls under way are judged by the rules in force",
+        f"{_REVOKE}test_what_is_revoked_is_cut_off_within_five_seconds_with_what_is_under_way",
+        "gateway/app.py",
+        "self.withdraw(self._judge)",
+        "pass",
+    ),
+    _one(
+        "calls under way end with the credential they were made with",
+        f"{_REVOKE}test_a_key_is_removed_and_what_is_under_way_with_it_is_cut_off",
+        "config/noted.py",
+        'if one.act not in TAKEN or one.of not in ("key", "login", "grant"):',
+        "if True:",
+    ),
+    _one(
+        "tasks of who is cut off are ended at their upstreams",
+        f"{_REVOKE}test_the_tasks_of_who_is_cut_off_are_ended_at_their_upstreams",
+        "gateway/app.py",
+        "self._ended_tasks.withdraw(judge)",
+        "pass",
+    ),
+    _one(
+        "the logins of a revoked user end",
+        f"{_REVOKE}test_the_logins_of_a_user_or_a_client_end_with_the_rule",
+        "config/cutting.py",
+        "ended = await end_given(records, name)",
+        "ended = 0",
+    ),
+    _one(
+        "the logins of a revoked client end",
+        f"{_REVOKE}test_the_logins_of_a_user_or_a_client_end_with_the_rule",
+        "config/cutting.py",
+        "ended = await end_client(records, name)",
+        "ended = 0",
+    ),
+    _one(
+        "a revoked grant is gone",
+        f"{_REVOKE}test_a_grant_is_removed_and_its_user_is_asked_again",
+        "config/taking.py",
+        "there = await vault.drop(holding) or there",
+        "there = True",
+    ),
+    _one(
+        "who changed access is in the audit",
+        f"{_REVOKE}test_what_was_done_while_no_gateway_ran_is_in_the_audit_once_one_does",
+        "config/noted.py",
+        "await self._log.write(leaf, ",
+        "_ = (leaf, ",
+    ),
+    _one(
+        "what a review withdraws is taken away",
+        f"{_ACCESS}test_a_review_is_a_snapshot_whose_parts_are_confirmed_or_withdrawn_and_written_down",
+        "config/reviews.py",
+        'there = await take_away(paths, records, item.given, why or f"access review {review}")',
+        "there = True",
     ),
     *(_one(*row) for row in AUTHORITY),
 )

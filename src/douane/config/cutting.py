@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 from typing import Literal
 
-from ..auth.authority.leaving import end_client, end_given
+from ..auth.authority.ending import end_client, end_given
 from ..stores.ports import Records
 from .given import Given, everything_given
 from .kept import CannotRead, records_of

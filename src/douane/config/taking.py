@@ -4,8 +4,8 @@ import getpass
 import time
 
 from ..auth.api_keys import revoke_key
+from ..auth.authority.ending import end_given
 from ..auth.authority.grants import Grant
-from ..auth.authority.leaving import end_given
 from ..auth.authority.stored import Shelf
 from ..interceptors.policy import PolicyError
 from ..interceptors.policy.rule_file import remove_rule

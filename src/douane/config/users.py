@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from ..auth.authority.leaving import end_all, end_sessions
+from ..auth.authority.ending import end_sessions
+from ..auth.authority.leaving import end_all
 from ..auth.authority.users import CannotKeep, User, Users
 from ..stores.ports import Records
 from .kept import CannotRead, records_of

@@ -1,16 +1,12 @@
 """The end of what somebody has: where he has logged in, by what, what he has agreed to, and what he has given."""
 
-from collections.abc import Callable
-
 from ...stores.ports import Records
-from .browser import Session
 from .consents import Consent, key_prefix
-from .device import Device
-from .grants import Grant
+from .ending import end_given, end_sessions
 from .passkeys import Passkey
 from .stored import Shelf
 
-__all__ = ["end_all", "end_client", "end_given", "end_sessions"]
+__all__ = ["end_all"]
 
 
 async def end_all(records: Records, subject: str) -> int:
@@ -23,43 +19,4 @@ async def end_all(records: Records, subject: str) -> int:
     for held in await passkeys.all():
         if held.value.user == subject:
             await passkeys.remove(held.key)
-    return await _end(records, lambda grant: grant.subject.name == subject)
-
-
-async def end_given(records: Records, subject: str) -> int:
-    """Of one person, who may log in again: every browser and every client, with codes that wait to be spent.
-
-    How many grants that were. Raises StoreFailed.
-    """
-    await end_sessions(records, subject)
-    return await _end(records, lambda grant: grant.subject.name == subject)
-
-
-async def end_client(records: Records, client: str) -> int:
-    """What everybody has given it, what they have agreed to, and the logins that wait for somebody to decide.
-
-    How many grants that were. Raises StoreFailed.
-    """
-    consents = Shelf(records, "consent", Consent)
-    for held in await consents.all():
-        if held.value.client == client:
-            await consents.remove(held.key)
-    devices = Shelf(records, "device", Device)
-    for held in await devices.all():
-        if held.value.client == client:
-            await devices.remove(held.key)
-    return await _end(records, lambda grant: grant.client == client)
-
-
-async def end_sessions(records: Records, subject: str) -> None:
-    """Logged out of every browser. Raises StoreFailed."""
-    sessions = Shelf(records, "session", Session)
-    for held in await sessions.all():
-        if held.value.subject.name == subject:
-            await sessions.remove(held.key)
-
-
-async def _end(records: Records, ends: Callable[[Grant], bool]) -> int:
-    # A code, and a device's login that was agreed to, name a grant: without it they are good for nothing.
-    grants = Shelf(records, "grant", Grant)
-    return sum([await grants.remove(held.key) for held in await grants.all() if ends(held.value)])
+    return await end_given(records, subject)
