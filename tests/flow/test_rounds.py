@@ -337,3 +337,31 @@ async def test_each_round_is_a_call_of_its_own_with_a_trail_of_its_own() -> None
     assert await drive_rounds(CALL, EMIT, handler, Person().answer) == Complete({})
     assert [trail.call.root for trail in trails] == ["c1", "c1"]
     assert trails[0].call.id != trails[1].call.id
+
+
+class Slow(Conversation):
+    """It considers each answer until it is let go on."""
+
+    def __init__(self, *asks: str) -> None:
+        super().__init__(*asks)
+        self.considers, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(self, call: Call, emit: Emit) -> None:
+        self.considers.set()
+        await self.go_on.wait()
+        await super().answer(call, emit)
+
+
+@pytest.mark.parametrize("answer", ["Anna", "nonsense"])
+async def test_what_is_being_answered_when_the_parking_closes_is_not_parked_again(answer: str) -> None:
+    slow = Slow("name", "age")
+    handler = parking(slow)
+    first = await ask(handler)
+    resuming = asyncio.ensure_future(handler(resumed(first.state, {"name": answer}), EMIT))
+    async with asyncio.timeout(BOUND_S):
+        await slow.considers.wait()
+        await handler.aclose()
+        slow.go_on.set()
+        assert await resuming == Failed(-32603, "gateway: it is stopping; nobody can be asked any more", "yes")
+        await slow.abandoned.wait()
+    assert len(handler) == 0

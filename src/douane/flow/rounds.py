@@ -95,6 +95,7 @@ class Parking:
         self._told: dict[str, tuple[Principal, asyncio.Future[Outcome], asyncio.TimerHandle]] = {}
         """What each round that was answered has come to, for a while."""
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._parked)
@@ -145,6 +146,8 @@ class Parking:
         except AnswerFault as fault:
             # Still waiting: better answers may come.
             self._forget(token)
+            if self._closed:
+                return await self._ended(parked.exchange)
             self._park(token, parked.call, parked.exchange, parked.asks)
             return Refused(INVALID_PARAMS, f"client: {fault}")
         except BaseException:
@@ -162,6 +165,8 @@ class Parking:
         # A question with a state of its own needs nothing that is kept here.
         if not isinstance(said, InputRequired) or said.state is not None:
             return said
+        if self._closed:
+            return await self._ended(exchange)
         owner = call.principal.identity
         if len(self._parked) >= self._max_parked or self._held[owner] >= self._max_per_principal:
             await exchange.abandon()
@@ -169,6 +174,10 @@ class Parking:
         token = secrets.token_urlsafe(24)
         self._park(token, call, exchange, said.asks)
         return InputRequired(said.asks, token, lambda: self._expire(token))
+
+    async def _ended(self, exchange: Exchange) -> Outcome:
+        await exchange.abandon()
+        return Failed(INTERNAL_ERROR, f"{self._layer}: it is stopping; nobody can be asked any more", "yes")
 
     def _park(self, token: str, call: Call, exchange: Exchange, asks: Mapping[str, JSON]) -> None:
         timer = asyncio.get_running_loop().call_later(self._ttl_s, self._expire, token)
@@ -203,7 +212,8 @@ class Parking:
                 self._expire(token)
 
     async def aclose(self) -> None:
-        """Abandon everything parked."""
+        """Abandon everything parked. Nothing is parked any more: what asks from now on is abandoned, too."""
+        self._closed = True
         for token in tuple(self._parked):
             self._expire(token)
         for token in tuple(self._told):
