@@ -178,6 +178,8 @@ class Leases:
         self._closed = True
         for lease in (*self._idle, *self._taken):
             self.destroy(lease)
+        # Where all are still being opened, nothing was given up that would have woken who waits.
+        self._tell()
         while self._closing:
             await asyncio.wait(self._closing)
 
