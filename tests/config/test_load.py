@@ -241,6 +241,13 @@ servers:
     assert rows["upstreams.hub.prefix"] == ('"h."', f"{path}:7")
 
 
+def test_what_an_upstream_may_ask_is_explained_though_nothing_is_said_of_it(tmp_path: Path) -> None:
+    loaded = written(tmp_path, "upstreams:\n  a: {command: [a]}\n  b: {command: [b], asks: []}\n")
+    rows = {setting: (value, source) for setting, value, source in explain(loaded)}
+    assert rows["upstreams.a.asks[0]"] == ('"elicitation"', "default")
+    assert rows["upstreams.b.asks"] == ("[]", f"{loaded.path}:3")
+
+
 def test_every_setting_stands_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     names = [name for part in schema()["$defs"].values() for name in part["properties"]]

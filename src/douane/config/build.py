@@ -62,7 +62,7 @@ from .admission import OWNER, Entrance, authenticates, entrance, lets_owner_in, 
 from .consent import ConsentUnusable, NotAgreed, check, consents
 from .key_file import key_file
 from .load import ConfigError, Loaded, Problem
-from .model import Config, Log, ServerConfig, UpstreamConfig
+from .model import ASKS, Config, Log, ServerConfig, UpstreamConfig
 from .network import Outside, listening_tls
 from .noted import Note, Noting, refusing
 from .own_authority import own_authority
@@ -530,7 +530,7 @@ def _asking(upstream: UpstreamConfig, loaded: Loaded, questions: record.Question
         abandoned=questions.abandoned,
         refused=questions.refused,
     )
-    return made if upstream.asks is None else replace(made, kinds=upstream.asks)
+    return replace(made, kinds=ASKS if upstream.asks is None else upstream.asks)
 
 
 def _warning(loaded: Loaded, upstream: str) -> Callable[[Sequence[Item]], None]:

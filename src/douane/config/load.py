@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .checks import Shape, meant, plain_http_warnings
-from .model import Config
+from .model import ASKS, Config
 from .problem import ConfigError, Place, Problem, shown
 from .read import read
 from .shown import prefix_of
@@ -58,11 +58,14 @@ def load(path: Path, env: Mapping[str, str], text: str | None = None) -> Loaded:
 def explain(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Every setting in force: its path, its value, and where it comes from (`file:line`, `default`, a variable).
 
-    Prefixes as they are made, and each virtual server by where it is served, are among them.
+    Prefixes as they are made, what may be asked where nothing was said of it, and each virtual server by where it is
+    served, are among them.
     """
     config: dict[str, Any] = msgspec.to_builtins(loaded.config)
     for name, upstream in loaded.config.upstreams.items():
         config["upstreams"][name]["prefix"] = prefix_of(name, upstream)
+        if upstream.asks is None:
+            config["upstreams"][name]["asks"] = ASKS
     served = [_row(loaded, ("servers", name), f"/mcp/{name}") for name in loaded.config.servers]
     return [*served, *(_row(loaded, place, value) for place, value in _leaves(config, ()))]
 

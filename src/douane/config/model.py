@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ..protocol.offers import Askable
 from .auth_model import Auth
 
 __all__ = [
+    "ASKS",
     "MAX_FRAME_BYTES",
     "Audit",
     "Certificate",
@@ -30,6 +32,8 @@ __all__ = [
     "UserGrantConfig",
 ]
 
+ASKS: tuple[Askable, ...] = ("elicitation",)
+"""What an upstream may ask of its callers where nothing is said of it."""
 MAX_FRAME_BYTES = 1024 * 1024 * 1024
 """What `limits.max_frame_bytes` can be set to."""
 
@@ -212,7 +216,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: UpstreamTls = UpstreamTls()
     """For a `url` of https."""
     reads: Reads = Reads()
-    asks: tuple[Literal["elicitation", "sampling", "roots"], ...] | None = None
+    asks: tuple[Askable, ...] | None = None
     """What it may ask of those who call it and can be asked. Unset: elicitation, which a person sees; a model or a list
     of folders is nobody's business until the operator says so. Set: what it shows only to clients that can be asked
     this is listed, too."""
