@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway_clients import HttpClient, get, head, holding, http, session, wire
 from gateway_world import gateway, witness
+from several_callers import several
 
 from frontdoor.test_questions import answered, asking, text
 
@@ -14,6 +15,13 @@ async def test_who_brings_no_token_or_another_is_not_told(tmp_path: Path) -> Non
             answer = await get(running, "/statusz", headers)
             assert answer.status == 401
             assert b"sessions" not in answer.body
+
+
+async def test_who_is_known_and_does_not_run_the_gateway_is_refused(tmp_path: Path) -> None:
+    async with several(tmp_path, {"w": witness(tmp_path / "seen")}) as at:
+        for caller, status in ((at.anna, 403), (at.owner, 200)):
+            answer = await get(caller, "/statusz", head(caller.token))
+            assert (answer.status, b"sessions" in answer.body) == (status, status == 200)
 
 
 async def test_sessions_streams_and_calls_are_counted_while_they_are_there(tmp_path: Path) -> None:

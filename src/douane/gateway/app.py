@@ -55,6 +55,7 @@ class Gateway:
         inner: Callable[[str], Sequence[Interceptor]],
         admit: Admit,
         sees_originals: Callable[[Principal], bool],
+        runs_it: Callable[[Principal], bool],
         handles: Handles,
         observers: Sequence[Observer] = (),
         settings: Settings,
@@ -64,7 +65,7 @@ class Gateway:
         pages: Mapping[str, Page] = _NO_PAGES,
         strange_to: Callable[[Principal], frozenset[str]] = known_to_all,
     ) -> None:
-        """`seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
+        """`runs_it`: who is told at `/statusz` what is held. `seal`: of what callers keep for us between the rounds of a call. `epoch`: names the rules in force; when they
         are others, who listens is asked for anew, and what is under way is put to `judge`, which says how it would be
         refused now. `pages`: what is served beside the endpoints, see `Pages`."""
         self.log, self.upstreams, self.settings = log, upstreams, settings
@@ -93,8 +94,7 @@ class Gateway:
 
         self.whole = front(whole)
         self.servers = {name: front(shown, name) for name, shown in servers.items()}
-        # Until people other than the operator can be known, who sees originals is who runs it.
-        self.health = Health(self.report, self.holding, admit, sees_originals)
+        self.health = Health(self.report, self.holding, admit, runs_it)
         self._doors: dict[LineDoor, asyncio.Task[None]] = {}
         self._first: set[asyncio.Future[None]] = set()
         self._draining = False
