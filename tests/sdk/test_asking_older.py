@@ -211,6 +211,18 @@ async def test_a_client_that_initializes_again_is_not_waited_for() -> None:
     assert len(world.ended) == 1
 
 
+async def test_an_answer_that_comes_after_a_new_beginning_answers_nothing_that_was_asked_since() -> None:
+    async with line(World().server) as client:
+        await client.greet()
+        old = await client.older("greet")
+        await client.greet()
+        assert "error" in await client.hear()
+        new = await client.older("greet")
+        assert new["id"] == old["id"] + 1
+        client.send(id=old["id"], result=accepted(name="Mallory"))
+        assert text_of(await client.tell(new, accepted(name="Anna"))) == "Hello, Anna"
+
+
 # --- what older revisions do not know ---
 
 
