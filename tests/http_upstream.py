@@ -82,6 +82,8 @@ class HttpUpstream:
         self.sessions = 0
         self.port = 0
         self.news = asyncio.Event()
+        self.broken: list[Exception] = []
+        """What its hooks have raised."""
 
     @property
     def url(self) -> str:
@@ -113,8 +115,13 @@ class HttpUpstream:
     async def when(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(BOUND_S):
             while not true():
+                self.raise_broken()
                 self.news.clear()
                 await self.news.wait()
+
+    def raise_broken(self) -> None:
+        if self.broken:
+            raise AssertionError("a hook of the test is wrong") from self.broken[0]
 
     def __call__(self, request: Request, reply: Reply) -> None:
         heard = Heard(self, request, reply)
@@ -129,7 +136,7 @@ class HttpUpstream:
             return
         hook = self.on.get(heard.method)
         if hook is not None:
-            hook(heard)
+            self._hooked(hook, heard)
         elif heard.http == "GET" and self.speaks == "handshake":
             heard.listen()
         elif heard.http != "POST":
@@ -138,6 +145,18 @@ class HttpUpstream:
             reply.send(202, [])
         else:
             self._serve(heard)
+
+    def _hooked(self, hook: Hook, heard: Heard) -> None:
+        try:
+            hook(heard)
+        except Exception as exc:
+            # What waits fails at once, and the block at its end: a wrong test does not wait for its bound.
+            self.broken.append(exc)
+            self.news.set()
+            if heard.reply.begun:
+                heard.end()
+            else:
+                heard.reply.send(500, [])
 
     def _serve(self, heard: Heard) -> None:
         older = self.speaks == "handshake"
@@ -187,3 +206,4 @@ async def http_upstream(
         yield upstream
     finally:
         await server.aclose(0)
+    upstream.raise_broken()

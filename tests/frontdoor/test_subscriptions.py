@@ -11,7 +11,7 @@ import pytest
 from gateway_clients import http, sse, stdio
 from gateway_world import Gateway, gateway, until
 from http_upstream import Heard, HttpUpstream, http_upstream
-from peers import Speaks
+from peers import BOUND_S, Speaks
 from raw_http import Json, Peer, Said, events, newer
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -105,8 +105,9 @@ async def listening(peer: Peer, params: Json, id: Any = "l") -> AsyncGenerator[t
 
 
 async def heard(stream: AsyncIterator[Said]) -> Json:
-    while (message := (await anext(stream)).message) is None:
-        pass
+    async with asyncio.timeout(BOUND_S):
+        while (message := (await anext(stream)).message) is None:
+            pass
     return message
 
 

@@ -251,3 +251,15 @@ async def test_a_call_that_such_a_server_refuses_with_400_was_not_run_and_its_se
         server.on["tools/call"] = lambda heard: heard.error(-32602, "no such session in the archive")
         assert isinstance(await opened(asked, Ears(asked).emit), Failed)
         assert not opened.ended.done()
+
+
+async def test_a_hook_of_a_test_that_is_wrong_fails_it_at_once() -> None:
+    def wrong(heard: Heard) -> None:
+        raise KeyError("typo")
+
+    with pytest.raises(AssertionError, match="a hook of the test is wrong"):
+        async with session(tools__call=wrong) as (server, opened, _):
+            asked = call()
+            await opened(asked, Ears(asked).emit)
+            with pytest.raises(AssertionError, match="a hook of the test is wrong"):
+                await server.until("nothing that will ever be heard")
