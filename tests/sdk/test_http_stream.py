@@ -225,6 +225,18 @@ async def test_calls_at_once_wait_for_the_same_level_and_a_server_that_refuses_i
         assert server.methods().count("logging/setLevel") == 1
 
 
+async def test_a_log_level_that_was_refused_is_asked_for_again_by_the_next_call() -> None:
+    async with session(logging__setLevel=lambda heard: heard.error(-32603, "not now")) as (server, opened, _):
+        for _ in range(2):
+            asked = call(log_level="debug")
+            assert isinstance(await opened(asked, Ears(asked).emit), Complete)
+        del server.on["logging/setLevel"]
+        for _ in range(2):
+            asked = call(log_level="debug")
+            assert isinstance(await opened(asked, Ears(asked).emit), Complete)
+        assert server.methods().count("logging/setLevel") == 3
+
+
 async def test_a_server_that_declares_no_logging_is_told_no_level() -> None:
     def quiet(heard: Heard) -> None:
         heard.server.capabilities = {"tools": {}}

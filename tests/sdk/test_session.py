@@ -232,6 +232,16 @@ async def test_a_dead_server_leaves_no_exception_that_nobody_looked_at(caplog: p
     assert [r for r in caplog.records if r.name == "asyncio" and r.levelno >= logging.ERROR] == []
 
 
+async def test_a_log_level_that_was_refused_is_asked_for_again_by_the_next_call() -> None:
+    async with Server(logging__setLevel=errors(-32603)) as server, session(server) as opened:
+        for _ in range(2):
+            await begin(opened, log_level="debug")[0]
+        del server.on["logging/setLevel"]
+        for _ in range(2):
+            await begin(opened, log_level="debug")[0]
+        assert [asked.method for asked in server.heard].count("logging/setLevel") == 3
+
+
 # --- strays ---
 
 NOISE: dict[str, Callable[[Asked], None]] = {

@@ -387,15 +387,19 @@ class HttpSession:
         if self._modern or "logging" not in self.welcome.capabilities:
             return
         if self._level == "" or LEVELS[wanted] < LEVELS[self._level]:
-            self._level = wanted
-            self._levelling = self._posting.begin(self._set_level(wanted))
+            before, self._level = self._level, wanted
+            self._levelling = self._posting.begin(self._set_level(wanted, before))
         if self._levelling is not None and not self._levelling.done():
             now_s = self._loop.time()
             await asyncio.wait({self._levelling}, timeout=max(0.0, (deadline_s or now_s) - now_s))
 
-    async def _set_level(self, level: str) -> None:
+    async def _set_level(self, level: str, before: str) -> None:
+        said: rpc.Response | rpc.Error | None = None
         with suppress(LinkClosed, TimeoutError):
-            await self.ask("logging/setLevel", {"level": level}, self._loop.time() + SIDE_S)
+            said = await self.ask("logging/setLevel", {"level": level}, self._loop.time() + SIDE_S)
+        if type(said) is not rpc.Response and self._level == level:
+            # It was not taken: the next call that wants it asks again.
+            self._level = before
 
     def _listening(self) -> Listening:
         where = (self._origin, self._target)

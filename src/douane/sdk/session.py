@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -259,8 +260,15 @@ class LineSession:
         if wanted is None or self.welcome.era is Era.STATELESS or "logging" not in self.welcome.capabilities:
             return
         if self._level == "" or LEVELS[wanted] < LEVELS[self._level]:
-            self._level = wanted
-            self._start("logging/setLevel", {"level": wanted}, self._loop.time() + 5.0)
+            before, self._level = self._level, wanted
+            told = self._start("logging/setLevel", {"level": wanted}, self._loop.time() + 5.0).answer
+            told.add_done_callback(partial(self._levelled, wanted, before))
+
+    def _levelled(self, wanted: str, before: str, told: "asyncio.Future[rpc.Response | rpc.Error]") -> None:
+        # It was not taken: the next call that wants it asks again.
+        failed = told.cancelled() or told.exception() is not None or type(told.result()) is rpc.Error
+        if failed and self._level == wanted:
+            self._level = before
 
     def _give_up(self, waiter: _Waiter, reason: str) -> None:
         self._open.pop(waiter.id, None)
