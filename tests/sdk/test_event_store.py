@@ -130,6 +130,21 @@ def test_a_stream_that_is_over_is_kept_for_a_while() -> None:
         store.find(connection.ids[0])
 
 
+@pytest.mark.parametrize("looked", ["for by a client", "at by the timer"])
+def test_a_stream_that_is_over_is_not_kept_for_longer_where_nothing_more_is_said(looked: str) -> None:
+    at = House(ttl_s=60.0)
+    store = at.store()
+    stream, connection = told(store, b"1")
+    stream.end(b"2")
+    at.now_s = 61.0
+    if looked == "at by the timer":
+        at.shelf.expire()
+    else:
+        with pytest.raises(Unresumable):
+            resumed(store, connection.ids[0])
+    assert (store.size_bytes, at.shelf.size_bytes) == (0, 0)
+
+
 def test_streams_that_said_nothing_are_not_kept_for_ever() -> None:
     at = House(max_events=10)
     store = at.store()

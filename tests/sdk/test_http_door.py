@@ -149,3 +149,19 @@ async def test_who_cancels_a_call_of_a_session_before_it_began_gets_its_end() ->
     assert not peer.reached.is_set()
     assert [reply.begun for reply in replies] == [True, True]
     assert session.open == {}
+
+
+async def test_a_session_whose_client_has_left_is_dropped_though_nobody_comes() -> None:
+    held = Sessions(Catalog(), asyncio.get_running_loop().time, idle_s=0.01)
+    door = HttpDoor(listener_to(Peer()), lambda _: Principal("anna"), held, rpc.Limits(), sweep_every_s=0.01)
+    ended = asyncio.Event()
+    held.ended = lambda session: ended.set()
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    body = rpc.write_request(1, "initialize", hello)
+    reply = Reply(cast("Any", None), False)
+    reply.cut()
+    door(Request(b"POST", b"/mcp", b"", {b"content-type": b"application/json"}, body, memo={}), reply)
+    assert len(held) == 1
+    await asyncio.wait_for(ended.wait(), 5)
+    assert len(held) == 0
+    await door.aclose()

@@ -172,6 +172,12 @@ class Sessions:
         self._sessions.move_to_end(id_)
         return session
 
+    def sweep(self) -> None:
+        """Drop who has left without a word, and what is over and too old to be asked for. For whoever has a timer: a
+        request does no more than drop who has left."""
+        self._drop_idle()
+        self.shelf.expire()
+
     def end(self, session: ClientSession) -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._held[session.owner] -= 1

@@ -60,6 +60,12 @@ class Shelf:
         while self.size_bytes > self.bounds.max_total_bytes:
             next(iter(self._stores)).clear()
 
+    def expire(self) -> None:
+        """Drop what is over and older than it may be."""
+        horizon_s = self.clock() - self.bounds.ttl_s
+        for store in tuple(self._stores):
+            store.expire(horizon_s)
+
     def shrunk(self, store: "EventStore", by_bytes: int) -> None:
         self.size_bytes -= by_bytes
         if not store.size_bytes:
@@ -99,6 +105,7 @@ class EventStore:
         """The stream that an event was on, and the event's number. Raises Unresumable."""
         tag, _, rest = event_id.partition("-")
         number, _, at = rest.partition("-")
+        self.expire(self._shelf.clock() - self._bounds.ttl_s)
         known = tag == self._tag and _is_number(number) and _is_number(at)
         stream = self._streams.get(int(number)) if known else None
         if stream is None or int(at) > stream.last:
@@ -114,12 +121,13 @@ class EventStore:
         size = len(event.text) + _EVENT_BYTES
         self.size_bytes += size
         self._shelf.grown(self, size)
-        horizon_s = event.at_s - self._bounds.ttl_s
-        while self._said and (
-            self.size_bytes > self._bounds.max_bytes
-            or len(self._said) > self._bounds.max_events
-            or (self._said[0].done and self._said[0].kept[0].at_s < horizon_s)
-        ):
+        while self.size_bytes > self._bounds.max_bytes or len(self._said) > self._bounds.max_events:
+            self._drop_oldest()
+        self.expire(event.at_s - self._bounds.ttl_s)
+
+    def expire(self, horizon_s: float) -> None:
+        """Drop the oldest events of streams that are over, as far as they are from before `horizon_s`."""
+        while self._said and self._said[0].done and self._said[0].kept[0].at_s < horizon_s:
             self._drop_oldest()
 
     def now_s(self) -> float:

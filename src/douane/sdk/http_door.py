@@ -52,15 +52,19 @@ class HttpDoor:
         *,
         papers_s: float = 1.0,
         held: Held | None = None,
+        sweep_every_s: float = 30.0,
     ) -> None:
         """`papers_s`: how long what a head says is believed. A token that is withdrawn is good for no longer than that
-        (FEATURES I10 wants five seconds), and `held` sees to it that no stream outlives it."""
+        (FEATURES I10 wants five seconds), and `held` sees to it that no stream outlives it. `sweep_every_s`: how often
+        sessions of clients that have left are looked for, while there are any."""
         self._listener, self._admit, self._sessions, self._limits = listener, admit, sessions, limits
         self._papers_s, self._held = papers_s, held or Held(admit)
         sessions.ended = lambda session: listener.subscriptions.forget(session.ear)
         self._subscriptions: set[Subscription] = set()
         self._hushed = False
         self._loop = asyncio.get_running_loop()
+        self._sweep_every_s = sweep_every_s
+        self._sweeping: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, asyncio.Task[None]] = {}
         """Open calls of the stateless era, by id. Each takes itself off: a callback would be another turn of the loop."""
@@ -83,6 +87,9 @@ class HttpDoor:
     async def aclose(self) -> None:
         """Cancel what is still open."""
         self._held.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
         self._sessions.close_all()
         tasks = (*self._tasks, *self._calls.values())
         for task in tasks:
@@ -282,7 +289,14 @@ class HttpDoor:
             why = f"{self._listener.about.layer}: {session}; end one with DELETE, or close its stream"
             refuse(reply, frame.id, Refused(INVALID_REQUEST, why), modern=False)
         else:
+            if self._sweeping is None:
+                self._sweeping = self._loop.call_later(self._sweep_every_s, self._sweep)
             self._begin(self._greet(reply, frame.id, session))
+
+    def _sweep(self) -> None:
+        self._sessions.sweep()
+        more = len(self._sessions) > 0
+        self._sweeping = self._loop.call_later(self._sweep_every_s, self._sweep) if more else None
 
     def _note(self, note: rpc.Notification, request: Request, reply: Reply, principal: Principal, modern: bool) -> None:
         if modern:
