@@ -41,8 +41,10 @@ class RunningTask:
         try:
             return await future
         finally:
-            self._questions.pop(key, None)
             self._answers.pop(key, None)
+            if self._questions.pop(key, None) is not None:
+                # Its function waits no longer, and goes on.
+                self._stand()
 
     def fault(self, answers: JSON) -> str | None:
         """Why one of them does not answer what is asked."""
