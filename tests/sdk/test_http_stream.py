@@ -269,9 +269,12 @@ async def test_a_hook_of_a_test_that_is_wrong_fails_it_at_once() -> None:
     def wrong(heard: Heard) -> None:
         raise KeyError("typo")
 
-    with pytest.raises(AssertionError, match="a hook of the test is wrong"):
+    async def tested() -> None:
         async with session(tools__call=wrong) as (server, opened, _):
             asked = call()
             await opened(asked, Ears(asked).emit)
             with pytest.raises(AssertionError, match="a hook of the test is wrong"):
                 await server.until("nothing that will ever be heard")
+
+    with pytest.raises(AssertionError, match="a hook of the test is wrong"):
+        await tested()
