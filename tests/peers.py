@@ -116,10 +116,14 @@ class Server:
     async def open(self) -> Link:
         """A new line to this server: the client's end."""
         ours, theirs = pair()
+        self.take(ours)
+        return theirs
+
+    def take(self, ours: Link) -> None:
+        """Serve this line, whoever opened it."""
         self.lines += 1
         self._open.add(ours)
         ours.start(lambda data: self._on_frame(ours, data), lambda _: self._on_close(ours))
-        return theirs
 
     @property
     def open_lines(self) -> int:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from gateway_world import Gateway, World, gateway, hostile, real
+from peers import Server as Scripted
+from peers import errors
+
+from douane.transports.unix import serve_unix
 
 pytestmark = pytest.mark.counterpart
 
@@ -89,6 +93,18 @@ async def test_the_doctor_finds_a_running_gateway_well(running: Gateway) -> None
     states = {finding["what"]: finding["state"] for finding in json.loads(ran.out)}
     assert states["gateway"] == "ok"
     assert states["configuration"] == "ok"
+
+
+async def test_the_doctor_says_once_that_it_is_the_gateway_that_complains(tmp_path: Path) -> None:
+    world = World(tmp_path, {"one": hostile()})
+    said = "gateway: the audit log cannot be written"
+    async with Scripted(tools__list=errors(-32603, said)) as scripted:
+        listening = await serve_unix(str(world.paths.socket), scripted.take)
+        try:
+            ran = await world.run("doctor")
+        finally:
+            await listening.aclose()
+    assert f"bad  {said}\n" in ran.out
 
 
 async def test_errors_of_the_command_line_have_their_codes(running: Gateway) -> None:

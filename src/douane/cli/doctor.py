@@ -43,7 +43,8 @@ async def _gateway() -> Finding:
     except CannotJoin:
         return Finding("gateway", "note", "none runs")
     except ServerError as exc:
-        return Finding("gateway", "bad", str(exc))
+        # Most of what it says of itself begins so, and this line does.
+        return Finding("gateway", "bad", str(exc).removeprefix("gateway: "))
     missing = [f"{gap['name']} ({gap['reason']})" for gap in meta.get("douane/missing", [])]
     if missing:
         return Finding("gateway", "bad", f"{len(items)} tools; missing: {'; '.join(missing)}")
