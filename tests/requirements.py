@@ -273,6 +273,11 @@ ROWS = (
         (
             "tests/counterparts/test_tasks.py::test_the_official_clients_look_after_tasks_through_the_gateway",
             "tests/gateway/test_upstream.py::test_an_extension_that_is_not_carried_is_not_dropped_in_silence",
+            "tests/frontdoor/test_apps.py::test_a_tool_and_its_page_reach_a_client_that_shows_pages",
+            "tests/frontdoor/test_apps.py::test_a_call_declares_no_pages_for_who_shows_none",
+            "tests/frontdoor/test_apps.py::test_of_two_upstreams_with_one_page_each_tool_has_its_own",
+            "tests/frontdoor/test_apps.py::test_a_page_is_judged_as_every_resource",
+            "tests/frontdoor/test_apps.py::test_a_client_that_declares_what_is_not_carried_is_told_of_in_the_log_once",
         ),
     ),
     Row(

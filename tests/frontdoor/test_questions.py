@@ -220,8 +220,9 @@ async def test_what_the_operator_does_not_allow_the_server_is_refused(tmp_path: 
     async with asking(tmp_path, asks=["roots"]) as at:
         assert text(await at.call("elicitation"))[0]["code"] == -32601
         (hello, *more) = [frame["params"]["capabilities"] for frame in at.frames("initialize")]
-        assert hello == {}
-        assert all(offer == {"roots": {}} for offer in more)
+        extensions = hello["extensions"]
+        assert hello == {"extensions": extensions}
+        assert all(offer == {"roots": {}, "extensions": extensions} for offer in more)
 
 
 async def test_without_a_word_from_the_operator_only_people_are_asked(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from peers import ANNA, BOUND_S, CAPABILITIES, Asked, Ears, Hook, Json, Server, 
 from douane.gateway.interactive import Asking
 from douane.gateway.leases import Bounds
 from douane.gateway.upstream import Times, Upstream
+from douane.protocol import apps
 from douane.protocol.call import Call, Event, Principal
 from douane.protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
 from douane.registry.catalog import Catalog
@@ -119,8 +120,10 @@ class House:
 
     @property
     def offers(self) -> list[Json]:
-        """What each session was opened with."""
-        return [asked.params["capabilities"] for asked in self.server.heard if asked.method == "initialize"]
+        """What each session was opened with, beside the extensions, which all of them declare."""
+        hellos = [asked.params["capabilities"] for asked in self.server.heard if asked.method == "initialize"]
+        assert all(hello["extensions"] == apps.OFFERED for hello in hellos)
+        return [{name: said for name, said in hello.items() if name != "extensions"} for hello in hellos]
 
 
 @asynccontextmanager
@@ -491,7 +494,7 @@ async def test_the_roots_of_a_caller_are_asked_for_in_its_call() -> None:
 async def test_a_tool_that_is_shown_only_to_who_can_be_asked_is_listed_and_refused_to_the_others() -> None:
     def lists(asked: Asked) -> None:
         hello = [a for a in asked.server.heard if a.method == "initialize" and a.link is asked.link][-1]
-        more = [tool("wizard")] if hello.params["capabilities"] else []
+        more = [tool("wizard")] if "elicitation" in hello.params["capabilities"] else []
         asked.answer({"tools": [tool("echo"), *more]})
 
     asking = replace(ASKING, lists=True)

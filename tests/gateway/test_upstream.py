@@ -324,12 +324,10 @@ async def test_an_extension_that_is_not_carried_is_not_dropped_in_silence(caplog
     offered = ("io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui", "com.example/more")
     server.capabilities = {**server.capabilities, "extensions": {name: {} for name in offered}}
     async with house(server) as at:
-        assert "tasks" in at.catalog.capabilities
+        assert at.catalog.capabilities >= {"tasks", "ui"}
         assert "extensions" not in at.catalog.capabilities
     said = [record.getMessage() for record in caplog.records if "extension" in record.getMessage()]
-    assert said == [
-        f"upstream files offers the extension {name}, which is not carried here" for name in sorted(offered[1:])
-    ]
+    assert said == ["upstream files offers the extension com.example/more, which is not carried here"]
 
 
 async def test_what_a_server_can_run_as_a_task_is_known_of_each_tool() -> None:

@@ -15,6 +15,7 @@ from ..protocol.questions import said_missing, undeclared
 from ..protocol.tasks import accepts, needs_task, read_task, without
 from ..registry.handles import Handle, Handles
 from ..wire.codes import INVALID_PARAMS, UPSTREAM_UNAVAILABLE
+from .carried import Uncarried
 
 __all__ = ["Deferring"]
 
@@ -22,12 +23,14 @@ _FULL = "gateway: as many of your tasks are kept as may be; more when the first 
 
 
 class Deferring:
-    """A `Handler` for calls of callers that declare the extension."""
+    """A `Handler` for calls of callers that declare the extension, or another."""
 
     def __init__(self, upstreams: Mapping[str, Handler], handles: Handles) -> None:
         self._upstreams, self._handles = upstreams, handles
+        self._uncarried = Uncarried()
 
     async def __call__(self, call: Call, emit: Emit) -> Outcome:
+        self._uncarried.look(call.capabilities)
         onward = self._upstreams[call.upstream or ""]
         if call.method.startswith("tasks/"):
             return await self._of_task(call, emit, onward)

@@ -15,6 +15,7 @@ from ..auth.credentials import LoginFailed
 from ..flow.chain import Emit
 from ..flow.rounds import Exchange, Parking
 from ..guards.forms import secret_field
+from ..protocol import apps
 from ..protocol.call import JSON, Call, Principal
 from ..protocol.methods import METHODS
 from ..protocol.offers import Askable, offered, question_fault
@@ -67,8 +68,8 @@ class Asking(msgspec.Struct, frozen=True):
     def outside(self) -> Respondent:
         """Who answers what it asks where no call can be asked."""
         if self.roots:
-            return Respondent({"roots": {}}, self._outside, refused=self._refused_outside)
-        return Respondent(refused=self._refused_outside)
+            return Respondent({"roots": {}}, self._outside, refused=self._refused_outside, extensions=apps.OFFERED)
+        return Respondent(refused=self._refused_outside, extensions=apps.OFFERED)
 
     def _refused_outside(self, method: str, code: int, reason: str) -> None:
         self.refused(method, code, None, "")

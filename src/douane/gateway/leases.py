@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..protocol import apps
 from ..protocol.call import JSON, Call, Principal
 from ..protocol.questions import undeclared
 from ..sdk.respondent import NoReply, Respondent
@@ -246,7 +247,12 @@ class Leases:
             call, endpoint = (asked.call, asked.endpoint) if asked is not None else (None, "")
             self._refused(method, code, call, endpoint)
 
-        return Respondent(declared, lambda method, params: self._reply(lease, method, params), refused=refused)
+        return Respondent(
+            declared,
+            lambda method, params: self._reply(lease, method, params),
+            refused=refused,
+            extensions=apps.OFFERED,
+        )
 
     async def _reply(self, lease: Lease, method: str, params: JSON) -> JSON:
         asked = lease.asked

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from ..auth.credentials import LoginFailed
 from ..flow.chain import Emit, Handler, Trail
+from ..protocol.apps import APPS, page_of
 from ..protocol.call import JSON, Call, Principal
 from ..protocol.outcome import Complete, Failed, InputRequired, Outcome, Refused
-from ..protocol.tasks import EXTENSION, without
 from ..protocol.versions import Era
 from ..registry.catalog import Catalog, Item, Kind
 from ..registry.naming import Naming
@@ -28,6 +28,7 @@ from ..sdk.task_session import runs_as_task
 from ..sdk.watch import has_member
 from ..transports.link import LinkClosed
 from ..wire.codes import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, UPSTREAM_UNAVAILABLE
+from .carried import CARRIED
 from .crawl import crawl
 from .interactive import Asking, Interactive, judged, judged_task
 from .leases import NoneFree
@@ -44,8 +45,6 @@ _KIND_OF: dict[str, Kind] = {"tools/call": "tools", "prompts/get": "prompts"}
 _OF_TASKS = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _MAX_URI = 8192
 """Of a resource that is told of."""
-CARRIED = frozenset({EXTENSION})
-"""The extensions that callers can use through the gateway. No other is offered to them, nor to upstreams."""
 _ENTRY = "connect"
 _OUR_FAULT = "a fault of the gateway"
 _SEE_LOG = "the gateway's log says why"
@@ -196,7 +195,9 @@ class Upstream:
                 if call.method == "tasks/get":
                     return judged_task(call, await session(call, emit))
                 if session.welcome.era is Era.HANDSHAKE and not runs_as_task(session, call):
-                    call = replace(call, capabilities=without(call.capabilities))
+                    # Its sessions have declared what is carried; none of it is asked of anybody.
+                    asked = {name: said for name, said in call.capabilities.items() if name != "extensions"}
+                    call = replace(call, capabilities=asked)
                     if call.capabilities or call.state is not None:
                         return self._outdated(call) or await self._interactive(call, emit)
             outcome = self._outdated(call) or await session(call, emit)
@@ -397,7 +398,7 @@ class Upstream:
             items = [replace(item, shown_to="known") for item in items]
             items += self._entries(items)
         self._listed(items)
-        self._catalog.publish(self.name, items, _abilities(session.welcome, alike=self._own is None))
+        self._catalog.publish(self.name, items, _abilities(session.welcome, items, alike=self._own is None))
 
     async def _list_asking(self, deadline_s: float) -> list[Item]:
         """What it lists to a client that can be asked all that the operator allows. Nothing, where that fails."""
@@ -498,7 +499,10 @@ def _whole(principal: Principal) -> Hashable:
     return principal
 
 
-def _abilities(welcome: Welcome, *, alike: bool) -> frozenset[str]:
+def _abilities(welcome: Welcome, items: Sequence[Item], *, alike: bool) -> frozenset[str]:
     """`alike`: it is called in one way, whoever calls."""
     tells = alike and has_member(welcome.capabilities, "resources", "subscribe")
-    return welcome.abilities | {"subscribe"} if tells else welcome.abilities - {"subscribe"}
+    able = welcome.abilities | {"subscribe"} if tells else welcome.abilities - {"subscribe"}
+    # A server need not say so: that its tools have pages is all there is to it.
+    has_pages = APPS in welcome.extensions or any(page_of(item.definition) for item in items if item.kind == "tools")
+    return able | {"ui"} if has_pages else able

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from ..wire.json import is_object
+from . import apps
 from .call import JSON
 from .forms import shape_fault
 from .questions import ELICIT, said_missing, undeclared
@@ -42,6 +43,8 @@ def offered(capabilities: JSON, kinds: Collection[str]) -> JSON:
     if accepts(capabilities):
         # Whoever asks or not: a task is looked after by its caller.
         found["extensions"] = {EXTENSION: {}}
+    if apps.draws(capabilities):
+        found = apps.with_apps(found)
     return found
 
 

@@ -6,6 +6,9 @@ over all of it, so that a thing has one name at every endpoint, and in the polic
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
+from ..protocol.apps import page_of, pointing
 from ..protocol.methods import KINDS, Kind
 from .item import Item, digest_of
 from .lists import Lists
@@ -59,6 +62,7 @@ class Catalog(Lists):
     def _rebuild(self) -> None:
         offered = [item for upstream in sorted(self._offers) for item in self._offers[upstream]]
         named, clashes = told_apart([item for item in offered if not item.hidden])
+        named = _with_pages(named)
         shown = [item for item in named if item.upstream not in self._away]
         hidden = [item for item in offered if item.hidden and item.upstream not in self._away]
         able = frozenset[str]().union(*self._abilities.values())
@@ -80,6 +84,18 @@ class Catalog(Lists):
         clashing = {name: _CLASH for (_, name), group in clashes.items() if any(map(selection.selects, group))}
         able = frozenset[str]().union(*(selection.narrowed(u, a) for u, a in self._abilities.items()))
         return lists.replace(selected, others, {**away, **clashing}, able)
+
+
+def _with_pages(items: list[Item]) -> list[Item]:
+    """The tools that have a page name it as it is shown, where two upstreams have that URI."""
+    moved = {(i.upstream, i.name): i.exposed for i in items if i.kind == "resources" and i.exposed != i.name}
+    return [_with_page(item, moved) for item in items] if moved else items
+
+
+def _with_page(item: Item, moved: Mapping[tuple[str, str], str]) -> Item:
+    page = page_of(item.definition) if item.kind == "tools" else None
+    uri = None if page is None else moved.get((item.upstream, page))
+    return item if uri is None else replace(item, definition=pointing(item.definition, uri))
 
 
 def _withheld(clashes: Clashes) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ _NEEDS: dict[str, tuple[Kind, ...]] = {
     "resources": ("resources", "resourceTemplates"),
     "subscribe": ("resources", "resourceTemplates"),
     "tasks": ("tools",),
+    "ui": ("tools",),
     "completions": ("prompts", "resourceTemplates"),
 }
 """Capability → what of it has to be selected for it to be worth telling of."""

@@ -50,13 +50,13 @@ async def open_line(
 
     Without `probes` the server is known to be of the handshake era. `respondent` is asked what one of that era asks.
     """
-    envelope = stateless.Envelope(client, respondent.stateless)
+    envelope = stateless.Envelope(client, respondent.stateless, respondent.extensions)
     deadline_s = asyncio.get_running_loop().time() + start_timeout_s
     for probe in (True, False) if probes else (False,):
         session = LineSession(
             await open_link(), noted=noted, max_deadline_s=max_deadline_s, limits=limits, respondent=respondent
         )
-        hello = handshake.initialize_params(client, respondent.capabilities)
+        hello = handshake.initialize_params(client, respondent.declared)
         try:
             welcome = await _greet(session, hello, envelope, probe, patience_s, deadline_s)
             session.settle(welcome, envelope)
@@ -101,7 +101,7 @@ async def _greet(
 ) -> Welcome:
     if not probe:
         return welcome_of_initialize(await session.start("initialize", hello_params, deadline_s))
-    discover = session.start("server/discover", {"_meta": envelope.base}, deadline_s)
+    discover = session.start("server/discover", {"_meta": envelope.own}, deadline_s)
     hello: asyncio.Future[Answer] | None = None
     try:
         done, _ = await asyncio.wait({discover}, timeout=patience_s)
@@ -115,7 +115,7 @@ async def _greet(
                 return welcome_of_discover(answer.result)
             if era is Era.STATELESS and refuses_revision(answer):
                 # It names the one it was asked in: once more, then.
-                answer = await session.start("server/discover", {"_meta": envelope.base}, deadline_s)
+                answer = await session.start("server/discover", {"_meta": envelope.own}, deadline_s)
                 if isinstance(answer, rpc.Response):
                     return welcome_of_discover(answer.result)
             if era is None:

@@ -129,14 +129,14 @@ class HttpSession:
         self.missed = nothing_missed
         self._envelope = stateless.Envelope({}, _NO_CAPABILITIES)
         self._modern = self._batches = False
-        self._declared, self._stateless = respondent.capabilities, respondent.stateless
+        self._declared, self._respondent = respondent.capabilities, respondent
         self._questions = Questions(respondent, self._posting.reply, self._turned)
         self.welcome: Welcome
         self.ended: asyncio.Future[str] = self._loop.create_future()
 
     async def greet(self, client: JSON, deadline_s: float) -> None:
         """Find the era and, where there is one, shake hands."""
-        self._envelope = stateless.Envelope(client, self._stateless)
+        self._envelope = stateless.Envelope(client, self._respondent.stateless, self._respondent.extensions)
         answer = await self._discover(deadline_s)
         # Whoever had to log in first, for which the deadline stood still, has time for the rest.
         deadline_s = max(deadline_s, self._loop.time() + _REST_S)
@@ -153,7 +153,7 @@ class HttpSession:
 
     async def _discover(self, deadline_s: float) -> Answer | None:
         """None: no answer, and that it gives none says that it is of the handshake era. Raises CannotConnect."""
-        frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.base})
+        frame = rpc.write_request(next(self._ids), "server/discover", {"_meta": self._envelope.own})
         headers = (*self._posting.headers, *stateless.http_headers("server/discover", {}))
         heard = Heard(self, Deadline(deadline_s))
         response = await self._posting.post_and_hear(headers, frame, heard)
@@ -164,7 +164,7 @@ class HttpSession:
         return answer
 
     async def _shake_hands(self, client: JSON, deadline_s: float) -> None:
-        params = handshake.initialize_params(client, self._declared)
+        params = handshake.initialize_params(client, self._respondent.declared)
         frame = rpc.write_request(next(self._ids), "initialize", params)
         heard = Heard(self, Deadline(deadline_s))
         response = await self._posting.post_and_hear(self._posting.headers, frame, heard)
@@ -278,7 +278,7 @@ class HttpSession:
         headers = self._posting.headers
         if self.welcome.era is Era.STATELESS:
             headers = (*headers, *stateless.http_headers(method, params))
-            params = {**params, "_meta": self._envelope.base}
+            params = {**params, "_meta": self._envelope.own}
         heard = Heard(self, Deadline(deadline_s))
         try:
             response = await self._posting.post_and_hear(headers, rpc.write_request(id_, method, params), heard)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ..auth.seal import Seal
 from ..flow.chain import Emit, Handler, Pausable, Trail
 from ..flow.rounds import Unanswered, drive_rounds
+from ..protocol.apps import APPS
 from ..protocol.call import JSON, Call, Event, Principal
 from ..protocol.eras import differences, handshake, stateless
 from ..protocol.methods import METHODS, Kind
@@ -255,7 +256,8 @@ class Listener:
         about = self.about
         capabilities = self._capabilities(list_changed=True)
         if "tasks" in self.offer.capabilities:
-            capabilities = {**capabilities, **OFFERED}
+            extensions: JSON = capabilities.get("extensions", _NOTHING)
+            capabilities = {**capabilities, "extensions": {**OFFERED["extensions"], **extensions}}
         return stateless.discover_result(capabilities, about.server, about.instructions, ttl_ms=5_000)
 
     async def initialize(self, revision: str, *, list_changed: bool) -> dict[str, Any]:
@@ -303,6 +305,8 @@ class Listener:
         capabilities |= {name: {"listChanged": list_changed} for name in ("prompts", "resources") if name in has}
         if "subscribe" in has and "resources" in has:
             capabilities["resources"]["subscribe"] = True
+        if "ui" in has:
+            capabilities["extensions"] = {APPS: {}}
         return capabilities | {name: {} for name in ("completions", "logging") if name in has}
 
 

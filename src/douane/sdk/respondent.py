@@ -51,6 +51,13 @@ class Respondent(msgspec.Struct, frozen=True):
     """What a server of the stateless era is told with each request that is no call: what calls offer, they say."""
     refused: Callable[[str, int, str], None] = _unheard
     """Told of each question that was answered with an error: its method, the code, the reason."""
+    extensions: JSON = _NOTHING
+    """What is declared beside, with its settings: at the handshake, or with each request that is no call."""
+
+    @property
+    def declared(self) -> JSON:
+        """All that is said at the handshake."""
+        return {**self.capabilities, "extensions": self.extensions} if self.extensions else self.capabilities
 
 
 NOBODY = Respondent()

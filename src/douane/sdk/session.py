@@ -57,7 +57,7 @@ class Welcome(msgspec.Struct, frozen=True):
     @property
     def abilities(self) -> frozenset[str]:
         """What can be asked of it, by the names of the capabilities; `tasks` in whichever way its era says it."""
-        found = frozenset(name for name in self.capabilities if name not in ("extensions", "tasks"))
+        found = frozenset(name for name in self.capabilities if name not in ("extensions", "tasks", "ui"))
         defers = accepts(self.capabilities) if self.era is Era.STATELESS else offers_older_tasks(self.capabilities)
         return found | {"tasks"} if defers else found
 
@@ -230,7 +230,7 @@ class LineSession:
         waiter.answer.add_done_callback(_look_away)
         envelope = self._envelope
         if envelope is not None and self.welcome.era is Era.STATELESS:
-            params = {**params, "_meta": envelope.base}
+            params = {**params, "_meta": envelope.own}
         self._send(waiter, lambda id_: rpc.write_request(id_, method, params))
         return waiter
 

@@ -198,11 +198,14 @@ def discover_result(capabilities: JSON, server: JSON, instructions: str | None, 
 class Envelope:
     """What every request to one server carries in `_meta`, encoded once."""
 
-    __slots__ = ("_others", "base", "plain")
+    __slots__ = ("_others", "base", "own", "plain")
 
-    def __init__(self, client: JSON, capabilities: JSON) -> None:
+    def __init__(self, client: JSON, capabilities: JSON, extensions: JSON | None = None) -> None:
+        """`extensions`: told with each request of our own, beside `capabilities`; calls tell what their callers do."""
         self._others: dict[bytes, Envelope] = {}
         self.base: dict[str, Any] = {VERSION: MODERN, CLIENT: client, CAPABILITIES: capabilities}
+        self.own = {**self.base, CAPABILITIES: {**capabilities, "extensions": extensions}} if extensions else self.base
+        """What requests of our own carry, which belong to no call."""
         self.plain = b'"_meta":%b' % json.encode(self.base)
         """The member `_meta` where it is ours alone."""
 
