@@ -7,6 +7,7 @@ A control is taken out by edits of the source; each text to be replaced stands t
 from typing import NamedTuple
 
 from .authority import AUTHORITY
+from .of_clients import OF_CLIENTS
 
 __all__ = ["CLAIMS", "Claim", "Edit"]
 
@@ -305,4 +306,5 @@ CLAIMS = (
         "there = True",
     ),
     *(_one(*row) for row in AUTHORITY),
+    *(_one(*row) for row in OF_CLIENTS),
 )
