@@ -121,6 +121,8 @@ def _of_proxies(auth: Auth) -> Iterator[Told]:
         return
     if not said.proxies:
         yield at, "names no `proxies`, so no header would be looked at", "write the address your proxy connects from"
+    if said.subjects and not said.prefix:
+        yield (*at, "prefix"), "is empty, so a certificate could name anybody", "leave it out for `cert:`"
     for index, proxy in enumerate(said.proxies):
         try:
             ip_network(proxy)
