@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from .table import CLAIMS, Claim
+from .table import CLAIMS as DOOR
+from .table import Claim
+from .upstreams import UPSTREAMS
 
+CLAIMS = (*DOOR, *UPSTREAMS)
 ROOT = Path(__file__).parents[2]
 _WITHIN_S = 300
 _FAULTS = ("AssertionError", "TimeoutError", "DID NOT RAISE")

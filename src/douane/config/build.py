@@ -232,7 +232,7 @@ async def _start(
         own = own_authority(config, paths, resources, token, log, seal, records, outside)
         keys = records if config.auth.api_keys else None
         way_in = entrance(loaded, resources, tokens, log, outside, keys, own)
-        admit = credentials.keeping(way_in.admit)
+        admit = credentials.keeping(way_in.admit, None if own is None else own.source)
         persons = None if own is None else own.persons
         way_in = way_in._replace(admit=admit, pages={**way_in.pages, **credentials.pages(admit, log, persons)})
         gateway = _gateway(

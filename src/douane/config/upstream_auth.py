@@ -8,11 +8,11 @@ from pathlib import Path
 from time import time
 
 from ..audit.log import AuditLog
+from ..auth import api_keys, first_token
 from ..auth.connect.visitors import Persons
 from ..auth.credentials import Credentials, LoginFailed
 from ..auth.discovery import AuthorizationServer
 from ..auth.exchange import Fetch, Page
-from ..auth.first_token import PREFIX
 from ..auth.grants import Owner
 from ..auth.oauth_client import OAuthClient, signed
 from ..auth.obtained import Obtained
@@ -20,6 +20,7 @@ from ..auth.own_tokens import TokenSource
 from ..auth.presented import Presented
 from ..auth.seal import Seal
 from ..auth.token_request import Tokens
+from ..auth.verified import Source
 from ..flow.chain import Handler, Interceptor
 from ..gateway.consented import owner_of
 from ..gateway.own_sessions import Lend
@@ -169,7 +170,7 @@ class UpstreamCredentials:
         if self._granting is not None:
             self._granting.url = url
 
-    def keeping(self, admit: Admit) -> Admit:
+    def keeping(self, admit: Admit, own: Source | None = None) -> Admit:
         """`admit`, which also keeps what callers came with, if that is exchanged anywhere. Not the tokens that are ours:
         nobody else knows those."""
         if all(self._auth(name).exchange is None for name in self._loaded.config.upstreams):
@@ -178,7 +179,7 @@ class UpstreamCredentials:
         def admit_and_keep(request: Request) -> Principal:
             principal = admit(request)
             scheme, _, token = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and not token.startswith(PREFIX):
+            if scheme.lower() == "bearer" and not _is_ours(token, own):
                 self._presented.keep(principal, token.strip(" \t"))
             return principal
 
@@ -233,6 +234,11 @@ class UpstreamCredentials:
         except _Unusable as exc:
             place = ("upstreams", name, "auth", way, "key")
             raise ConfigError(self._loaded.path, [problem_at(self._loaded.lines, place, str(exc))]) from None
+
+
+def _is_ours(token: str, own: Source | None) -> bool:
+    """Whether the gateway itself has given it out; `own` recognises those of its authorization server."""
+    return token.startswith((api_keys.PREFIX, first_token.PREFIX)) or (own is not None and own.takes(token))
 
 
 class _Unusable(Exception):
