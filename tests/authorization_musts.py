@@ -28,6 +28,8 @@ _IN_URL = f"{_IDENTITY}test_a_token_in_the_url_or_in_two_headers_is_refused_and_
 _PASSED_ON = f"{_IDENTITY}test_the_token_of_a_caller_is_never_sent_to_a_server_behind"
 _SESSION = f"{_CREDENTIALS}test_a_session_belongs_to_who_opened_it_and_is_no_credential"
 _AUTHORITY = "tests/auth/authority/"
+_CONNECT, _APART = "tests/auth/test_connect.py::", "tests/frontdoor/test_users_apart.py::"
+_UPSTREAMS = "tests/frontdoor/test_upstream_tokens.py::"
 
 MUSTS = (
     Must("index: Standards, 4", "servers implement Protected Resource Metadata (RFC 9728)", "server", (_METADATA,)),
@@ -242,6 +244,57 @@ MUSTS = (
         "handles of one principal are nothing to another",
         "server",
         (_SESSION, "tests/gateway/test_deferring.py::test_a_handle_is_there_for_its_owner_alone"),
+    ),
+    Must(
+        "SBP: Confused Deputy, per-client consent",
+        "each client is agreed to by its user before anybody is sent to a third party",
+        "proxy",
+        (f"{_CONNECT}test_consent_is_asked_of_each_client_before_anybody_is_sent_away",),
+    ),
+    Must(
+        "SBP: Confused Deputy, consent page",
+        "it names the client, what is asked for and where one is sent, is safe from CSRF, and cannot be framed",
+        "proxy",
+        (
+            f"{_CONNECT}test_consent_is_asked_of_each_client_before_anybody_is_sent_away",
+            f"{_CONNECT}test_a_form_counts_only_where_it_was_shown_and_for_what",
+            f"{_CONNECT}test_no_page_can_be_framed_cached_or_scripted_and_all_that_is_shown_is_escaped",
+        ),
+    ),
+    Must(
+        "SBP: Confused Deputy, cookies",
+        "they are __Host-, Secure, HttpOnly and SameSite, and bound to one browser",
+        "proxy",
+        (f"{_CONNECT}test_cookies_are_for_this_host_alone_and_no_script_reads_them",),
+    ),
+    Must(
+        "SBP: Confused Deputy, state",
+        "it is made after consent, good once, for a while, and where it was given",
+        "proxy",
+        (
+            f"{_CONNECT}test_a_state_is_good_once",
+            f"{_CONNECT}test_what_comes_back_to_another_browser_or_another_user_is_worth_nothing",
+            f"{_CONNECT}test_a_link_ends_with_its_time_and_a_wrong_one_was_never_there",
+        ),
+    ),
+    Must(
+        "SBP: Token Passthrough",
+        "an upstream is called with a token that was given for it",
+        "proxy",
+        (
+            f"{_UPSTREAMS}test_every_request_carries_the_gateways_own_token_and_never_the_callers",
+            f"{_APART}test_in_exchange_for_each_callers_token_its_own_is_got_and_no_callers_token_goes_further",
+            f"{_APART}test_each_calls_as_himself_and_what_one_has_granted_is_nothing_to_the_other",
+        ),
+    ),
+    Must(
+        "client/elicitation: URL mode, phishing",
+        "who opens a link is the one it was made for",
+        "proxy",
+        (
+            f"{_CONNECT}test_a_link_alone_binds_nobodys_account_to_whoever_it_was_made_for",
+            f"{_APART}test_a_link_that_one_sends_another_is_refused_and_written_down",
+        ),
     ),
     Must(
         "SBP: Local Server Compromise",
