@@ -51,16 +51,18 @@ class World:
         *clients: Client,
         settings: Settings = SETTINGS,
         records: Callable[[Callable[[], float]], MemoryRecords] = MemoryRecords,
+        seal: Seal | None = None,
         **given: Any,
     ) -> None:
         self.clock, self.settings = Clock(), settings
         self.records = records(self.clock)
+        self.seal = seal or Seal()
         self.key_file = folder / "signing.json"
         self.users = Users(self.records, self.clock, self.clock, OWNER_TOKEN)
         self.refusals: list[str] = []
         self.authority = Authority(
             records=self.records,
-            seal=Seal(),
+            seal=self.seal,
             keys=self.keys,
             settings=settings,
             users=self.users,

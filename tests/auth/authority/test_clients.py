@@ -190,7 +190,7 @@ async def test_a_program_that_was_let_in_goes_on_while_its_document_cannot_be_fe
     # Not for ever; and it is not told that it is nobody, which would make it forget who it is.
     world.clock.now_s += 86_400
     status, refused = await app.refresh(answer["refresh_token"])
-    assert (status, refused["error"]) == (503, "temporarily_unavailable")
+    assert (status, refused.get("error")) == (503, "temporarily_unavailable")
     web.publish()
     world.clock.now_s += 11
     assert (await app.refresh(answer["refresh_token"]))[0] == 200
@@ -320,7 +320,7 @@ async def test_a_client_with_a_key_shows_that_it_has_it(tmp_path: Path, made: st
     assert status == (200 if good else 401), answer
     if good:
         again = await app.refresh(answer["refresh_token"], client_id=None, **shown)
-        assert (again[0], "used before" in again[1]["error_description"]) == (401, True)
+        assert (again[0], "used before" in again[1].get("error_description", "")) == (401, True)
 
 
 # --- devices ---
@@ -341,8 +341,8 @@ async def test_a_program_without_a_browser_is_let_in_by_a_code(tmp_path: Path) -
     world = World(tmp_path)
     told = await begun(world)
     assert (told["verification_uri"], told["interval"], told["expires_in"]) == (f"{ISSUER}/oauth/device", 5, 600)
-    assert (await poll(world, told["device_code"]))[1]["error"] == "authorization_pending"
-    assert (await poll(world, told["device_code"]))[1]["error"] == "slow_down"
+    assert (await poll(world, told["device_code"]))[1].get("error") == "authorization_pending"
+    assert (await poll(world, told["device_code"]))[1].get("error") == "slow_down"
     browser = Browser(world)
     await browser.get("/oauth/device")
     await browser.log_in()
@@ -356,7 +356,7 @@ async def test_a_program_without_a_browser_is_let_in_by_a_code(tmp_path: Path) -
     status, answer = await poll(world, told["device_code"])
     assert (status, answer["scope"]) == (200, "mcp:call")
     assert (await App(world).refresh(answer["refresh_token"]))[0] == 200
-    assert (await poll(world, told["device_code"]))[1]["error"] == "expired_token"
+    assert (await poll(world, told["device_code"]))[1].get("error") == "expired_token"
 
 
 async def test_a_device_can_be_refused_and_its_code_expires(tmp_path: Path) -> None:
@@ -366,13 +366,13 @@ async def test_a_device_can_be_refused_and_its_code_expires(tmp_path: Path) -> N
     await browser.log_in()
     await browser.submit("/oauth/device", decision="deny")
     assert "It stays out" in browser.text
-    assert (await poll(world, told["device_code"]))[1]["error"] == "access_denied"
+    assert (await poll(world, told["device_code"]))[1].get("error") == "access_denied"
     late = await begun(world)
     await browser.get(f"/oauth/device?user_code={late['user_code']}")
     world.clock.now_s += 601
     await browser.submit("/oauth/device", decision="allow")
     assert browser.answer.status == 400
-    assert (await poll(world, late["device_code"]))[1]["error"] == "expired_token"
+    assert (await poll(world, late["device_code"]))[1].get("error") == "expired_token"
     assert await world.authority.grants.all() == []
 
 
@@ -383,9 +383,9 @@ async def test_codes_of_devices_cannot_be_guessed_at_for_long_nor_polled_by_othe
     await browser.log_in()
     statuses = [(await browser.get(f"/oauth/device?user_code=BBBB-BBB{letter}")).status for letter in "BCDFGHJKLMNP"]
     assert statuses == [404] * 10 + [429] * 2
-    assert (await begun(world, resource="https://other.example"))["error"] == "invalid_target"
-    assert (await begun(world, scope="admin"))["error"] == "invalid_scope"
+    assert (await begun(world, resource="https://other.example")).get("error") == "invalid_target"
+    assert (await begun(world, scope="admin")).get("error") == "invalid_scope"
     assert (await begun(world, client_id="nobody"))["status"] == 401
     assert [(await begun(world))["status"] for _ in range(20)][-1] == 429
     wrong = await poll(world, told["device_code"], resource=f"{RESOURCE}/desk")
-    assert wrong[1]["error"] == "invalid_target"
+    assert wrong[1].get("error") == "invalid_target"

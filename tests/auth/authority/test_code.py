@@ -66,10 +66,10 @@ async def test_a_code_is_good_once_and_shown_again_ends_what_came_of_it(world: W
     landed = await Browser(world).agree(app.url())
     _, answer = await app.redeem(landed["code"])
     status, again = await app.redeem(landed["code"])
-    assert (status, again["error"]) == (400, "invalid_grant")
-    assert "used before" in again["error_description"]
+    assert (status, again.get("error")) == (400, "invalid_grant")
+    assert "used before" in again.get("error_description", "")
     status, refused = await app.refresh(answer["refresh_token"])
-    assert (status, refused["error"]) == (400, "invalid_grant")
+    assert (status, refused.get("error")) == (400, "invalid_grant")
     assert await world.authority.grants.all() == []
 
 
@@ -87,9 +87,9 @@ async def test_a_refresh_token_is_exchanged_once_and_seen_again_ends_its_family(
     assert status == 200
     assert second["refresh_token"] != first["refresh_token"]
     status, again = await app.refresh(first["refresh_token"])
-    assert (status, again["error"]) == (400, "invalid_grant")
+    assert (status, again.get("error")) == (400, "invalid_grant")
     status, ended = await app.refresh(second["refresh_token"])
-    assert (status, ended["error"]) == (400, "invalid_grant")
+    assert (status, ended.get("error")) == (400, "invalid_grant")
     assert world.refusals[-2:] == [
         "this refresh token was used before, so its whole family has ended",
         "what was given has ended, or was revoked",
@@ -107,7 +107,7 @@ async def test_a_refresh_asks_for_less_and_never_for_more(world: World) -> None:
     landed = await Browser(world).agree(app.url(scope="mcp:read"))
     _, answer = await app.redeem(landed["code"])
     status, more = await app.refresh(answer["refresh_token"], scope="mcp:call")
-    assert (status, more["error"]) == (400, "invalid_scope")
+    assert (status, more.get("error")) == (400, "invalid_scope")
     # What was only asked wrongly is not spent.
     assert (await app.refresh(answer["refresh_token"]))[0] == 200
 

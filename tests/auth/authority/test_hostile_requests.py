@@ -122,7 +122,11 @@ async def test_a_client_that_asks_wrongly_is_told_with_its_state_and_our_issuer(
 ) -> None:
     browser = Browser(world)
     await browser.get(App(world).url(**changed))
-    assert (browser.landed["error"], browser.landed["state"], browser.landed["iss"]) == (error, "xyz", ISSUER)
+    assert (browser.landed.get("error"), browser.landed.get("state"), browser.landed.get("iss")) == (
+        error,
+        "xyz",
+        ISSUER,
+    )
     assert "code" not in browser.landed
     assert (browser.answer.header("location") or "").startswith(f"{CALLBACK}?")
 
@@ -200,7 +204,7 @@ async def test_a_code_is_only_for_who_asked_for_it_and_a_wrong_try_does_not_spen
     app = App(world)
     landed = await Browser(world).agree(app.url())
     answer = await app.redeem(landed["code"], **changed)
-    assert (answer[0], answer[1]["error"]) == (status, error)
+    assert (answer[0], answer[1].get("error")) == (status, error)
     assert (await app.redeem(landed["code"]))[0] == 200
 
 
@@ -209,7 +213,7 @@ async def test_a_code_expires_and_its_request_too(world: World) -> None:
     landed = await Browser(world).agree(app.url())
     world.clock.now_s += 61
     status, answer = await app.redeem(landed["code"])
-    assert (status, answer["error"]) == (400, "invalid_grant")
+    assert (status, answer.get("error")) == (400, "invalid_grant")
     world.clock.now_s += 3600
     assert (await app.redeem(landed["code"]))[0] == 400
 
@@ -229,7 +233,7 @@ async def test_a_code_expires_and_its_request_too(world: World) -> None:
 async def test_a_body_that_can_be_read_in_two_ways_is_refused(world: World, body: bytes, type_: str) -> None:
     for path in ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"):
         answer = await world.send(HttpRequest("POST", path, {"content-type": type_}, body))
-        assert (answer.status, msgspec.json.decode(answer.body)["error"]) == (400, "invalid_request")
+        assert (answer.status, msgspec.json.decode(answer.body).get("error")) == (400, "invalid_request")
 
 
 async def test_a_refresh_token_is_only_for_the_client_it_was_given_to(world: World) -> None:
@@ -237,7 +241,7 @@ async def test_a_refresh_token_is_only_for_the_client_it_was_given_to(world: Wor
     landed = await Browser(world).agree(app.url())
     _, answer = await app.redeem(landed["code"])
     status, refused = await App(world, "other").refresh(answer["refresh_token"])
-    assert (status, refused["error"]) == (400, "invalid_grant")
+    assert (status, refused.get("error")) == (400, "invalid_grant")
     for broken in ("x", answer["refresh_token"][:-2], answer["refresh_token"] + "A", answer["access_token"]):
         assert (await app.refresh(broken))[0] == 400
     assert (await app.refresh(answer["refresh_token"]))[0] == 200
@@ -405,7 +409,7 @@ async def test_consent_is_asked_once_for_each_client_person_and_scope(world: Wor
         await browser.get(url)
         assert "/oauth/consent" in browser.text
     await browser.submit("/oauth/consent", decision="deny")
-    assert (browser.landed["error"], "code" in browser.landed) == ("access_denied", False)
+    assert (browser.landed.get("error"), "code" in browser.landed) == ("access_denied", False)
     await browser.get(App(world).url(resource="https://gate.example/mcp/desk"))
     assert "/oauth/consent" in browser.text
 
@@ -417,7 +421,19 @@ async def test_a_program_of_this_machine_is_shown_each_time(world: World) -> Non
     assert "You have allowed this before" in browser.text
     assert "127.0.0.1:6666" in browser.text
     await browser.get(App(world, "cli", "http://127.0.0.1:6666/cb").url(prompt="none"))
-    assert browser.landed["error"] == "consent_required"
+    assert browser.landed.get("error") == "consent_required"
+
+
+async def test_what_is_not_there_any_more_when_a_person_agrees_is_not_given(tmp_path: Path) -> None:
+    before = World(tmp_path)
+    browser = Browser(before)
+    await browser.get(App(before).url(scope="mcp:call"))
+    await browser.log_in()
+    # The gateway is started anew with other scopes, while the page is open.
+    fewer = msgspec.structs.replace(before.settings, scopes={"mcp:read": "Read"})
+    browser.world = World(tmp_path, settings=fewer, records=lambda clock: before.records, seal=before.seal)
+    await browser.submit("/oauth/consent", decision="allow")
+    assert (browser.landed.get("error"), "code" in browser.landed) == ("invalid_scope", False)
 
 
 async def test_the_page_of_consent_says_who_what_and_where(world: World) -> None:

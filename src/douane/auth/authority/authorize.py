@@ -85,7 +85,12 @@ class Authorization:
         if form.get("decision") != "allow" or browser.subject is None:
             answer = {"error": "access_denied", "error_description": "the person at the browser has refused"}
             return back(redirect_uri, query.get("state"), self._settings, answer)
-        asked = read(query, client, self._settings)
+        try:
+            asked = read(query, client, self._settings)
+        except SentBack as exc:
+            # What was good when the page was shown: the operator has changed the scopes, or the endpoints.
+            answer = {"error": exc.code, "error_description": str(exc)}
+            return back(redirect_uri, query.get("state"), self._settings, answer)
         await self._consents.remember(browser.subject, asked)
         await self._registrations.keep(client.id)
         return await self._code(browser.subject, asked)
