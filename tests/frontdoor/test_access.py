@@ -14,9 +14,10 @@ from gateway_world import BOUND_S, World, gateway, until, witness
 from douane.auth.authority.grants import Grant
 from douane.auth.authority.stored import Shelf
 from douane.auth.authority.subject import Subject
+from douane.auth.authority.users import User
 from douane.stores.records import SqliteRecords
 
-from .test_revoke import changes
+from .test_revoke import As, changes, client_of
 from .test_user_grants import world as user_grants
 
 PASSWORD = "correct horse battery"
@@ -111,6 +112,28 @@ async def test_a_review_is_a_snapshot_whose_parts_are_confirmed_or_withdrawn_and
         assert (await world.run("access", "review", "start", "--config", str(world.config))).code == 0
         assert len(json.loads((await world.run("access", "review", "status", "--json")).out)) == 2
     assert (await world.verified())["ok"] is True
+
+
+async def test_an_account_is_used_by_whichever_client_its_user_comes(tmp_path: Path) -> None:
+    async with gateway(tmp_path, {"w": witness(tmp_path / "seen")}, auth={"api_keys": True}) as running:
+        world = running.world
+        records = SqliteRecords(world.paths.records)
+        try:
+            for name in ("ann", "idle"):
+                await Shelf(records, "user", User).add(name, User(name=name, password_hash="", groups=("desk",)))
+        finally:
+            await records.aclose()
+        key = (await world.run("key", "create", "ann")).out.strip()
+        async with http(As(running, key)) as client:
+            assert text_of(await client.call("w_echo", text="hello")) == "hello"
+        account, by_key = [one for one in (await seen(world))["principals"] if one["subject"] == "ann"]
+        assert (account["client"], by_key["client"]) == ("", client_of(key))
+        assert account["last"] == by_key["last"] != ""
+        assert account["groups"] == by_key["groups"] == ["desk"]
+        unused = (await seen(world, "--unused", "1h"))["principals"]
+        assert [one["subject"] for one in unused] == ["idle"]
+        for wrong in ("soon", "2027-01-31", "99999999w"):
+            assert (await world.run("access", "--unused", wrong, "--config", str(world.config))).code == 2
 
 
 async def test_a_review_has_grants_and_logins_with_their_scopes_and_last_use(tmp_path: Path) -> None:

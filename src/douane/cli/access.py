@@ -10,14 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..config.access import Access, CannotRead, Inventory, inventory, narrowed
+from ..config.access import CannotRead, inventory
 from ..config.given import Given
+from ..config.inventory import Access, Inventory, narrowed
 from . import review
 from .faults import Fault
 from .options import AsJson, ConfigOption
 from .place import loaded, paths
 from .text import cell
-from .until import EndFault, end_of
+from .until import EndFault, length_of
 
 __all__ = ["app"]
 
@@ -66,10 +67,11 @@ def _found(config: str | None) -> Inventory:
 
 
 def _ago(length: str) -> str:
-    now = datetime.now(UTC)
     try:
-        return (now - (end_of(length, now) - now)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    except (EndFault, OverflowError) as exc:
+        return (datetime.now(UTC) - length_of(length)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    except OverflowError:
+        raise Fault(2, f"--unused: {length!r} is longer than a calendar is") from None
+    except EndFault as exc:
         raise Fault(2, f"--unused: {exc}") from None
 
 
@@ -96,14 +98,17 @@ def _overview(found: Inventory) -> Table:
     table.add_column("known by", overflow="fold")
     for one in found.principals:
         may = "revoked" if one.revoked else f"{len(one.may)} of {found.offers}"
-        table.add_row(_who(one), cell(one.client), may, _day(one.last), cell(", ".join(one.known_by)))
+        table.add_row(_who(one), cell(one.client), may, _last(one), cell(", ".join(one.known_by)))
     return table
 
 
 def _show_one(console: Console, one: Access) -> None:
     client = f" by {cell(one.client)}" if one.client else ""
     groups = f" in {cell(', '.join(one.groups))}" if one.groups else "" if one.groups_known else " (groups not known)"
-    console.print(f"[bold]{_who(one)}[/bold]{client}{groups}: last used {_day(one.last)}", highlight=False)
+    console.print(
+        f"[bold]{_who(one)}[/bold]{client}{groups}{f': last used {_last(one)}' if one.kind == 'user' else ''}",
+        highlight=False,
+    )
     if one.revoked:
         console.print(f"  revoked, by rule {cell(one.revoked)}", style="yellow", highlight=False)
     for given in one.given:
@@ -136,6 +141,11 @@ def _who(one: Access) -> str:
     name = "anybody" if one.kind == "anybody" else cell(one.subject)
     tenant = "" if one.tenant == "default" else f" of {cell(one.tenant)}"
     return f"group {name}" if one.kind == "group" else f"{name}{tenant}"
+
+
+def _last(one: Access) -> str:
+    # Nobody is a group: its members are.
+    return _day(one.last) if one.kind == "user" else ""
 
 
 def _day(moment: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["EndFault", "end_of"]
+__all__ = ["EndFault", "end_of", "length_of"]
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms])+", re.ASCII)
@@ -34,6 +34,16 @@ def end_of(text: str, now: datetime, local: Callable[[datetime], datetime] = dat
     if end <= now:
         raise EndFault(f"{text!r} is {end.isoformat()}, which has passed: such a rule would permit nothing")
     return end
+
+
+def length_of(text: str) -> timedelta:
+    """How long `text` means: 90d, 12h, 1d12h. Raises EndFault."""
+    if not _DURATION.fullmatch(text):
+        raise EndFault(f"{text!r} is no length of time; write 90m, 12h, 7d, 2w, 1d12h")
+    try:
+        return timedelta(**_lengths(text))
+    except OverflowError:
+        raise EndFault(f"{text!r} is longer than a calendar is") from None
 
 
 def _read(text: str, now: datetime, local: Callable[[datetime], datetime]) -> datetime:

@@ -12,80 +12,23 @@ import msgspec
 
 from ..audit.use import Uses, used
 from ..interceptors.policy import ACTIONS
-from ..interceptors.policy.rules import Decision, Rules, Subject
+from ..interceptors.policy.rules import Decision, Open, Subject
 from ..stores.ports import StoreFailed
 from .admission import OWNER
 from .evidence import NoEvidence, evidence
 from .given import Given, everything_given, named_in
+from .inventory import Access, Inventory, Looked, May
 from .kept import CannotRead, records_of
 from .load import Loaded
 from .offered import InForce, Offer, from_use, in_force, offered
 from .paths import Paths
 
-__all__ = ["Access", "CannotRead", "Inventory", "Looked", "May", "inventory", "narrowed"]
+__all__ = ["CannotRead", "inventory"]
 
 REVOKED = "revoked "
 """What the names of the rules begin with that `douane revoke` writes."""
 _ANYBODY = "anybody"
 _EVERY_SERVER = "*"
-
-
-class May(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that may be called. What may not is not named."""
-
-    server: str
-    name: str
-    """As the gateway shows it."""
-    method: str
-    may: str
-    """`yes`, or `depends`: on the arguments, or on when and how."""
-    rule: str
-    """Which permits it; empty where it depends."""
-    last: str = ""
-    """When it was last called; RFC 3339, UTC, or empty."""
-    calls: int = 0
-
-
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """What one principal has."""
-
-    kind: str
-    """`user`, `group`, or `anybody`: whoever is let in."""
-    subject: str
-    tenant: str = "default"
-    client: str = ""
-    """By which it calls; empty: by any, or by none that is known."""
-    groups: tuple[str, ...] = ()
-    groups_known: bool = True
-    """Without: groups come with a token, and the audit does not keep them."""
-    known_by: tuple[str, ...] = ()
-    revoked: str = ""
-    """The rule by which."""
-    last: str = ""
-    calls: int = 0
-    refused: int = 0
-    may: tuple[May, ...] = ()
-    given: tuple[Given, ...] = ()
-
-
-class Looked(msgspec.Struct, frozen=True):
-    """What of the audit was looked at. `left_out`: entries for which there was no room."""
-
-    first: int
-    end: int
-    since: str
-    left_out: int
-
-
-class Inventory(msgspec.Struct, frozen=True):
-    catalog: str
-    """`gateway`: what the running gateway lists; `audit`: no gateway runs, so what was called before."""
-    looked: Looked | None
-    """None: there is no audit yet."""
-    principals: list[Access]
-    offers: int
-    shared: list[Given]
-    """What was given to nobody in particular."""
 
 
 class _Who(msgspec.Struct, frozen=True):
@@ -110,39 +53,11 @@ async def inventory(loaded: Loaded, paths: Paths) -> Inventory:
     there = await offered(loaded, paths)
     offers = from_use(loaded, uses.of) if there is None else there
     known = _known(given, rules, uses, names)
-    history = _History(uses, names)
-    principals = [_access(who, one, rules.rules, offers, history) for who, one in sorted(known.items(), key=_order)]
+    history, judging = _History(uses, names), _Judging(rules)
+    principals = [_access(who, one, judging, offers, history) for who, one in sorted(known.items(), key=_order)]
     looked = Looked(uses.first, uses.end, uses.since, uses.left_out) if uses.end else None
     shared = [one for one in given if not one.subject and not one.groups]
     return Inventory("audit" if there is None else "gateway", looked, principals, len(offers), shared)
-
-
-def narrowed(
-    found: Inventory,
-    *,
-    user: str | None = None,
-    server: str | None = None,
-    tool: str | None = None,
-    unused_since: str | None = None,
-) -> Inventory:
-    """Only what concerns these: a subject, a server of the configuration, a thing as the gateway shows it.
-
-    `unused_since`: RFC 3339, UTC; only who has not used it from then on, as far as was looked.
-    """
-
-    def of(one: Access) -> Access | None:
-        if user is not None and (one.kind, one.subject) != ("user", user):
-            return None
-        if server is not None or tool is not None:
-            may = tuple(may for may in one.may if server in (None, may.server) and tool in (None, may.name))
-            one = msgspec.structs.replace(one, may=may, last=max((may.last for may in may), default=""))
-            if not may:
-                return None
-        return one if unused_since is None or one.last < unused_since else None
-
-    principals = [one for one in map(of, found.principals) if one is not None]
-    shared = [] if user is not None else found.shared
-    return msgspec.structs.replace(found, principals=principals, shared=shared)
 
 
 def _uses(paths: Paths) -> tuple[Uses, Mapping[str, str]]:
@@ -193,14 +108,48 @@ def _add(words: list[str], word: str) -> None:
         words.append(word)
 
 
+class _Judging:
+    """The rules, asked once for all who are the same to them: for hundreds of people and tools that is seconds."""
+
+    def __init__(self, in_force: InForce) -> None:
+        self._rules = in_force.rules
+        self._named = {name for rule in in_force.each for name in _users_in(rule.tree)}
+        self._kept: dict[Subject, Decision | Open] = {}
+
+    def __call__(self, subject: Subject) -> Decision | Open:
+        if subject.principal not in self._named:
+            # No rule tells them from one without a name.
+            subject = msgspec.structs.replace(subject, principal="")
+        found = self._kept.get(subject)
+        if found is None:
+            found = self._kept[subject] = self._rules.judge(subject)
+        return found
+
+
+def _users_in(tree: object) -> Iterator[str]:
+    """Everybody whom a rule names, wherever in it."""
+    if isinstance(tree, dict):
+        if tree.get("type") == "Douane::User" and "id" in tree:
+            yield str(tree["id"])
+        for value in tree.values():
+            yield from _users_in(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _users_in(value)
+
+
 class _History:
     """What each principal has used."""
 
     def __init__(self, uses: Uses, names: Mapping[str, str]) -> None:
         self._of: defaultdict[_Who, dict[tuple[str, str, str], tuple[str, int, int]]] = defaultdict(dict)
         for use, one in uses.of.items():
-            who = _Who("user", names[use.actor], use.tenant, use.client)
-            self._of[who][use.method, use.server, use.tool] = (one.last, one.calls, one.refused)
+            # By whichever client counts as by any.
+            for client in {use.client, ""}:
+                of_one = self._of[_Who("user", names[use.actor], use.tenant, client)]
+                last, calls, refused = of_one.get((use.method, use.server, use.tool), ("", 0, 0))
+                added = (max(last, one.last), calls + one.calls, refused + one.refused)
+                of_one[use.method, use.server, use.tool] = added
 
     def of(self, who: _Who) -> tuple[str, int, int]:
         lasts = self._of.get(who, {}).values()
@@ -210,7 +159,7 @@ class _History:
         return self._of.get(who, {}).get((offer.method, offer.server, offer.name), ("", 0, 0))[:2]
 
 
-def _access(who: _Who, known: _Known, rules: Rules, offers: Iterable[Offer], history: _History) -> Access:
+def _access(who: _Who, known: _Known, judge: _Judging, offers: Iterable[Offer], history: _History) -> Access:
     groups = frozenset([who.subject]) if who.kind == "group" else frozenset(known.groups)
     last, calls, refused = history.of(who)
     return Access(
@@ -221,19 +170,19 @@ def _access(who: _Who, known: _Known, rules: Rules, offers: Iterable[Offer], his
         groups=tuple(sorted(known.groups)),
         groups_known=who.kind != "user" or who.subject == OWNER or bool({"user", "key", "login"} & {*known.by}),
         known_by=tuple(known.by),
-        revoked=_revoked(who, groups, rules),
+        revoked=_revoked(who, groups, judge),
         last=last,
         calls=calls,
         refused=refused,
-        may=tuple(may for offer in offers for may in _may(who, groups, rules, offer, history)),
+        may=tuple(may for offer in offers for may in _may(who, groups, judge, offer, history)),
         given=tuple(known.given),
     )
 
 
-def _may(who: _Who, groups: frozenset[str], rules: Rules, offer: Offer, history: _History) -> Iterator[May]:
+def _may(who: _Who, groups: frozenset[str], judge: _Judging, offer: Offer, history: _History) -> Iterator[May]:
     action, type_, _ = ACTIONS[offer.method]
     subject = _subject(who, groups, action, type_, offer.shown, offer.server)
-    judged = rules.judge(msgspec.structs.replace(subject, name=offer.name, reads=offer.reads, digest=offer.digest))
+    judged = judge(msgspec.structs.replace(subject, name=offer.name, reads=offer.reads, digest=offer.digest))
     decided = judged if isinstance(judged, Decision) else None
     if decided is not None and not decided.allowed:
         return
@@ -249,9 +198,9 @@ def _may(who: _Who, groups: frozenset[str], rules: Rules, offer: Offer, history:
     )
 
 
-def _revoked(who: _Who, groups: frozenset[str], rules: Rules) -> str:
+def _revoked(who: _Who, groups: frozenset[str], judge: _Judging) -> str:
     """The rule that cuts off all that `who` does; as of now, if it ends."""
-    judged = rules.judge(_subject(who, groups, "list", "Server", _EVERY_SERVER, _EVERY_SERVER))
+    judged = judge(_subject(who, groups, "list", "Server", _EVERY_SERVER, _EVERY_SERVER))
     context = {"arguments": {}, "dropped": [], "client": who.client, "conversation": ""}
     decided = judged if isinstance(judged, Decision) else judged.ask(context, time.time())
     return decided.rule if not decided.allowed and decided.rule.startswith(REVOKED) else ""

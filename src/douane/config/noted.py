@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 _KIND = "access.note"
 _LOOK_EVERY_S = 1.0
 
-
 TAKEN = frozenset({"revoke", "withdraw"})
 """What takes something away."""
 
@@ -93,6 +92,7 @@ class Noting:
         """`told` hears of each once it is written down."""
         self._paths, self._log, self._told = paths, log, told
         self._records: SqliteRecords | None = None
+        self._complained = ""
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def aclose(self) -> None:
@@ -106,11 +106,17 @@ class Noting:
             try:
                 await self._take_up()
             except (StoreFailed, AuditError) as exc:
-                logger.error("who changed access cannot be written down now: %s", exc)
+                self._complain(f"who changed access cannot be written down now: {exc}")
             except Exception:
                 # The edge of this task: the next note has to find it alive.
                 logger.exception("a note of who changed access cannot be taken up")
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _complain(self, fault: str) -> None:
+        # Tried again each second, and said once.
+        if fault != self._complained:
+            self._complained = fault
+            logger.error("%s", fault)
 
     async def _take_up(self) -> None:
         # Most gateways keep no records, and none is made for this.
@@ -122,7 +128,12 @@ class Noting:
                 await self._write_down(records, record)
 
     async def _write_down(self, records: Records, record: Record) -> None:
-        one = msgspec.json.decode(record.value, type=Note)
+        try:
+            one = msgspec.json.decode(record.value, type=Note)
+        except msgspec.DecodeError as exc:
+            # It stays, for the version that wrote it; those after it are not held up.
+            self._complain(f"the note {record.key} of who changed access cannot be read: {exc}")
+            return
         leaf = Admin(
             act=one.act, actor=self._log.actor(one.by), at=one.at, note=record.key, of=one.of, review=one.review
         )

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from ..stores.ports import NEW, Conflict, Record, Records
-from .access import Inventory
 from .given import Given
+from .inventory import Inventory
 from .noted import moment, note
 from .paths import Paths
 from .taking import note_of, take_away
