@@ -366,6 +366,29 @@ async def test_what_is_kept_and_cannot_be_read_costs_a_login_and_no_more(tmp_pat
         assert servers.paths().count("/authorize") == 4
 
 
+@pytest.mark.parametrize(
+    ("error", "registered", "logins"),
+    [("invalid_grant", 1, 2), ("invalid_client", 2, 2), ("temporarily_unavailable", 1, 1)],
+)
+async def test_what_cannot_be_refreshed_ever_is_begun_anew_and_what_cannot_now_is_kept(
+    error: str, registered: int, logins: int, tmp_path: Path
+) -> None:
+    def refuse(request: Request, reply: Reply) -> None:
+        del servers.on["/token"]
+        answer(reply, {"error": error}, 400)
+
+    async with world() as servers:
+        async with Client(servers.url, auth=by(servers, store=tmp_path / "logins")) as client:
+            servers.expire()
+            servers.on["/token"] = refuse
+            if logins == 1:
+                with pytest.raises(ServerError, match=error):
+                    await client.call("echo")
+            await client.call("echo")
+        assert servers.paths().count("/register") == registered
+        assert servers.paths().count("/authorize") == logins
+
+
 async def test_two_clients_with_one_store_refresh_once_between_them(tmp_path: Path) -> None:
     async with world() as servers:
         first, second = (Client(servers.url, auth=by(servers, store=LoginFiles(tmp_path / "l"))) for _ in range(2))

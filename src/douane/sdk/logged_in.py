@@ -30,6 +30,9 @@ T = TypeVar("T")
 _EARLY_S = 30.0
 """So long before its end a token is not used any more: it has to arrive, too."""
 
+_ENDED = frozenset(("invalid_grant", "invalid_client", "unauthorized_client"))
+"""Why a token can not be refreshed now or later."""
+
 
 class Kept(Unseen, frozen=True, kw_only=True):
     login: Login | None = None
@@ -195,9 +198,13 @@ class LoggedIn:
         """False: there is nothing to refresh any more, and somebody has to log in again."""
         try:
             login = await perform(refresh(login, now_s=self._now(), dpop=self._dpop), self._fetch)
-        except TokenRefused:
-            # Used before, by a thief or by us before a crash; or revoked, or too old.
-            await self._keep(Kept(clients=self._kept.clients))
+        except TokenRefused as exc:
+            if exc.error not in _ENDED:
+                raise
+            # Used before, by a thief or by us before a crash; or revoked, or too old. Or nobody knows the client any more.
+            issuer = login.server.issuer if exc.error != "invalid_grant" else None
+            clients = {known: client for known, client in self._kept.clients.items() if known != issuer}
+            await self._keep(Kept(clients=clients))
             return False
         await self._keep(Kept(login=login, clients=self._kept.clients))
         self._is_new = False
