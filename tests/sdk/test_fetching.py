@@ -67,5 +67,5 @@ async def test_who_never_answers_is_given_up() -> None:
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://a/", "http://a@b/", "https://a/#b", "https://a b/"])
 async def test_what_is_no_url_of_the_web_is_refused(url: str) -> None:
     async with served(lambda request, reply: None) as (_, fetch):
-        with pytest.raises(ValueError, match="a URL"):
+        with pytest.raises(OSError, match="a URL"):
             await fetch(HttpRequest("GET", url))

@@ -24,7 +24,7 @@ from ..auth.metadata import Resources, protected_resources
 from ..auth.tokens import Identity, is_loopback
 from ..auth.verified import Source, Unreachable, Verified
 from ..gateway.admit import Admitting, Proxied
-from ..sdk.fetch import fetching
+from ..sdk.fetching import fetching
 from ..sdk.held import Admit
 from ..stores.ports import Records
 from ..transports import http_client
@@ -39,6 +39,8 @@ __all__ = ["OWNER", "Entrance", "authenticates", "entrance", "lets_owner_in", "o
 
 OWNER = "owner"
 """Whom the token of the first start belongs to. No issuer can name somebody so."""
+_FETCHED_WITHIN_S = 10.0
+"""What an issuer is asked holds up a call that has come in."""
 
 
 class Entrance(NamedTuple):
@@ -178,9 +180,8 @@ def _keys(config: IssuerConfig, here: Path, outside: Outside) -> Callable[[], Aw
 
 def _fetch(config: IssuerConfig, url: str, outside: Outside) -> Fetch:
     reach = reach_of(urlsplit(url).hostname or "") if config.reach is None else Reach[config.reach.upper()]
-    return fetching(
-        outside.plain(reach=reach, limits=http_client.Limits(max_body_bytes=MAX_KEYS_BYTES), max_per_origin=8)
-    )
+    client = outside.plain(reach=reach, limits=http_client.Limits(max_body_bytes=MAX_KEYS_BYTES), max_per_origin=8)
+    return fetching(client, within_s=_FETCHED_WITHIN_S)
 
 
 def _in_file(path: Path) -> Callable[[], Awaitable[bytes]]:

@@ -13,8 +13,13 @@ _WITHIN_S = 20.0
 
 
 def fetching(http: HttpClient, *, within_s: float = _WITHIN_S) -> Fetch:
+    """A `Fetch` that takes no longer than that. How large an answer may be, and where it may come from, says `http`."""
+
     async def fetch(request: HttpRequest) -> HttpResponse:
-        origin, target = Origin.parse(request.url)
+        try:
+            origin, target = Origin.parse(request.url)
+        except ValueError as exc:
+            raise OSError(str(exc)) from exc
         headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in request.headers.items()]
         deadline_s = asyncio.get_running_loop().time() + within_s
         try:

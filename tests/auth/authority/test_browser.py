@@ -18,7 +18,7 @@ from playwright.async_api import CDPSession, Page
 
 from douane.auth.authority.provider import Outside, Provider
 from douane.gateway.pages import Pages
-from douane.sdk.fetch import fetching
+from douane.sdk.fetching import fetching
 from douane.transports.address import Reach
 from douane.transports.http_client import HttpClient
 from douane.transports.http_guard import Guard
