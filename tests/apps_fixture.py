@@ -28,7 +28,7 @@ def tools(draws: bool) -> list[Any]:
     page = {"ui": {"resourceUri": URI, "visibility": ["model", "app"]}, "ui/resourceUri": URI}
     return [
         {"name": "chart", "inputSchema": _SCHEMA, "_meta": page},
-        {"name": "refresh", "inputSchema": _SCHEMA, "_meta": {"ui": {"resourceUri": URI, "visibility": ["app"]}}},
+        {"name": "refresh", "inputSchema": _SCHEMA, "_meta": {"ui": {"visibility": ["app"]}, "ui/resourceUri": URI}},
     ]
 
 

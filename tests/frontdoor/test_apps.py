@@ -74,6 +74,7 @@ async def test_of_two_upstreams_with_one_page_each_tool_has_its_own(tmp_path: Pa
             meta = tools[f"{name}_chart"]["_meta"]
             uri = f"douane+{name}:{URI}"
             assert (meta["ui"]["resourceUri"], meta["ui/resourceUri"]) == (uri, uri)
+            assert tools[f"{name}_refresh"]["_meta"]["ui/resourceUri"] == uri
             assert "text" in (await ask(client, "resources/read", {"uri": uri}))["result"]["contents"][0]
 
 

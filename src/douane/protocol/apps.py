@@ -39,7 +39,8 @@ def page_of(tool: JSON) -> str | None:
     if not is_object(meta):
         return None
     ui: object = meta.get("ui")
-    uri: object = ui.get("resourceUri") if is_object(ui) else meta.get(_OLDER)
+    older: object = meta.get(_OLDER)
+    uri: object = ui.get("resourceUri", older) if is_object(ui) else older
     return uri if isinstance(uri, str) else None
 
 
