@@ -1,10 +1,11 @@
 """The cells that need a server which does as it is told: pages, errors and odd results, sessions, headers, batches."""
 
 import json
+from typing import Any
 
 from gateway_clients import Answer, enveloped, head, http, post, request, text_of
 from gateway_clients import tool as called
-from http_upstream import Heard
+from http_upstream import JSON, Heard
 from peers import tool
 
 from .scripted import Cell, four, typed
@@ -57,6 +58,32 @@ async def test_an_error_of_the_server_is_told_as_it_said_it_unless_it_is_of_its_
         assert (error["code"], "out of tea" in error["message"]) == (told, True), said
     cell.upstream.on["tools/call"] = lambda heard: heard.error(-32021, "cannot ask")
     assert (await cell.client.call("u_echo"))["error"]["code"] == (-32021 if cell.newest else -32603)
+
+
+PAGE = {"mode": "url", "url": "https://x.example/", "message": "agree", "elicitationId": "e"}
+
+
+def needs(heard: Heard) -> None:
+    error = {"code": -32042, "message": "first", "data": {"elicitations": [PAGE]}}
+    heard.reply.send(200, JSON, json.dumps({"jsonrpc": "2.0", "id": heard.id, "error": error}).encode())
+
+
+@four(tools__call=needs)
+async def test_a_page_that_a_call_needs_is_a_question_where_the_era_of_the_server_has_that_error(cell: Cell) -> None:
+    async with http(cell.running) as client:
+        if cell.newest:
+            declared: Any = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}
+            await client.begin("tools/call", called("u_echo"), **declared)
+        else:
+            await client.greet(capabilities={"elicitation": {"url": {}}})
+            await client.begin("tools/call", called("u_echo"))
+        said = await anext(client.messages())
+    if cell.back == "newest":
+        # The newest era has no such error: it is the server's own, and told as it said it.
+        assert (said["error"]["code"], said["error"]["data"]) == (-32042, {"elicitations": [PAGE]})
+        return
+    question = said["result"]["inputRequests"]["page-1"] if cell.newest else said
+    assert (question["method"], question["params"]["url"]) == ("elicitation/create", PAGE["url"])
 
 
 def counting(heard: Heard) -> None:
