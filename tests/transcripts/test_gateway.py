@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ async def posts(tape: Tape, home: Path) -> AsyncGenerator[Posts]:
     }
     async with gateway(home, {"t": upstream}) as running:
         await until_ready(running)
+        tape.named(version("douane"), "version")
         yield Posts(tape, running.port, running.token)
 
 
