@@ -129,6 +129,11 @@ ROWS = (
     _four("sampling", _ANSWERS, _FOUR),
     _four("elicitation, form", _ANSWERS, _FOUR),
     _four("elicitation, url", _ANSWERS, _FOUR),
+    _said(
+        "a page that a call needs first",
+        _SCRIPTED + "test_a_page_that_a_call_needs_is_a_question_where_the_era_of_the_server_has_that_error",
+        ("a question", "a question", *("error -32042, as the server said it",) * 2),
+    ),
     _four("roots", _ANSWERS, _FOUR),
     _four("prompts/get, with a question", _ANSWERS, _FOUR),
     _four("resources/read, with a question", _ANSWERS, _FOUR),
