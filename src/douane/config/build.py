@@ -13,13 +13,11 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from .. import __version__
 from ..audit.checkpoint import Signer
 from ..audit.errors import AuditError
 from ..audit.log import AuditLog
 from ..audit.writer import AuditSettings
 from ..auth.authority.keys import KeysUnusable
-from ..auth.credentials import Credentials
 from ..auth.first_token import TokenUnusable, first_token
 from ..auth.grants import Owner
 from ..auth.seal import Seal, SealKeysUnusable, seal_keys
@@ -27,50 +25,37 @@ from ..auth.tokens import Identity, exposure_fault
 from ..flow.chain import Gate, Interceptor, Trail
 from ..gateway.app import Gateway, Settings
 from ..gateway.front import ABOUT, Shown
-from ..gateway.interactive import Asking
-from ..gateway.leases import Bounds
-from ..gateway.own_sessions import CONNECTIONS, Lend, OpenFor, OwnSessions
-from ..gateway.upstream import Times, Upstream
+from ..gateway.upstream import Upstream
 from ..interceptors import deadline, intent, policy, record, resolve, scopes
-from ..observe.log import Sparing, configure
+from ..observe.log import configure
 from ..protocol.call import Call, Principal
-from ..protocol.outcome import Failed, Refused
-from ..registry.catalog import KINDS, Catalog, Item, Kind, Lists
+from ..protocol.outcome import Refused
+from ..registry.catalog import KINDS, Catalog, Lists
 from ..registry.handles import Handles
 from ..registry.marks import Marks
-from ..sdk.connect import CannotConnect, open_line
-from ..sdk.fetching import FETCHED
 from ..sdk.listener import new_id
-from ..sdk.respondent import Respondent
-from ..sdk.session import Noted, Session
-from ..sdk.task_session import with_tasks
-from ..sdk.url import open_url
 from ..stores.ports import Ledger, StoreBusy, StoreFailed
 from ..stores.records import SqliteRecords
 from ..stores.sqlite import SqliteLedger
-from ..transports import http_client, http_server
-from ..transports.address import Reach, reach_of
-from ..transports.child import INHERITED, Command, SpawnFailed, env_for, spawn
-from ..transports.http_client import HttpClient, Origin
+from ..transports import http_server
 from ..transports.http_guard import Guard
 from ..transports.http_server import HttpServer
 from ..transports.link import Link
 from ..transports.tls import TlsFiles, keep_renewed
 from ..transports.unix import SocketRefused, UnixServer, serve_unix
-from ..wire import rpc
 from .admission import OWNER, Entrance, authenticates, entrance, lets_owner_in, owner_of, resources_of
-from .consent import ConsentUnusable, NotAgreed, check, consents
+from .consent import ConsentUnusable, consents
 from .key_file import key_file
 from .load import ConfigError, Loaded, Problem
-from .model import ASKS, Config, Log, ServerConfig, UpstreamConfig
+from .model import Config, Log, ServerConfig
 from .network import Outside, listening_tls
 from .noted import Note, Noting, refusing
 from .own_authority import own_authority
 from .paths import Paths
-from .problem import problem_at
 from .serving import say
-from .shown import naming_of, roots_of, selection_of, unmatched, welcome_of
+from .shown import selection_of, welcome_of
 from .upstream_auth import UpstreamCredentials, binding, has_users
+from .upstreams import absent, client_of_an_issuer, frame_limits, upstream_of
 
 __all__ = ["ORIGIN", "CannotStart", "Running", "configure_log", "open_audit", "run", "start"]
 
@@ -85,9 +70,6 @@ ORIGIN = "douane"
 """The name of the embedded log in its checkpoints."""
 _NOBODY_ELSE: Mapping[str, Identity] = {}
 _DRAIN_S = 10.0
-_LEASED_CONNECTIONS = 3
-"""Of a session for calls that may be asked something: the stream it listens on, its call's, and one to answer with."""
-_CLIENT = {"name": "douane", "title": "Douane", "version": __version__}
 
 
 class CannotStart(Exception):
@@ -210,10 +192,10 @@ async def _start(
         address = _address(config)
         outside = Outside(loaded)
         granted = records if has_users(loaded) else None
-        credentials = UpstreamCredentials(loaded, paths, partial(_of_an_issuer, loaded, outside), granted, seal)
+        credentials = UpstreamCredentials(loaded, paths, partial(client_of_an_issuer, loaded, outside), granted, seal)
         starts = asyncio.Semaphore(config.limits.concurrent_starts)
         upstreams = {
-            name: _upstream(
+            name: upstream_of(
                 name,
                 upstream,
                 loaded,
@@ -280,9 +262,9 @@ def _gateway(
     judging = policy.make(rules, marks, plain=catalog.plain)
     needed = config.auth.scopes
 
-    def front(lists: Lists, absent: resolve.Absent, endpoint: str = "") -> Sequence[Interceptor]:
+    def front(lists: Lists, missing: resolve.Absent, endpoint: str = "") -> Sequence[Interceptor]:
         recording = record.make(log, keep_results=config.audit.keep_results, endpoint=endpoint)
-        resolving = resolve.make(lists, absent, handles)
+        resolving = resolve.make(lists, missing, handles)
         if not needed.read:
             return recording, resolving, judging, *also
         challenge = way_in.challenge(f"/mcp/{endpoint}" if endpoint else "/mcp")
@@ -299,10 +281,10 @@ def _gateway(
         selection = selection_of(server)
         lists = catalog.select(selection)
         about = replace(ABOUT, server={**ABOUT.server, "title": f"Douane: {name}"})
-        return Shown(lists, front(lists, _absent(upstreams, selection.has), name), about, welcome_of(server))
+        return Shown(lists, front(lists, absent(upstreams, selection.has), name), about, welcome_of(server))
 
     return Gateway(
-        whole=Shown(catalog, front(catalog, _absent(upstreams))),
+        whole=Shown(catalog, front(catalog, absent(upstreams))),
         servers={name: virtual(name, server) for name, server in config.servers.items()},
         log=log,
         upstreams=upstreams,
@@ -318,7 +300,7 @@ def _gateway(
             session_idle_s=config.limits.session_idle_s,
             answer_within_s=config.limits.answer_within_s,
             sse=config.listen.sse,
-            limits=_frame_limits(config),
+            limits=frame_limits(config),
         ),
         seal=seal,
         epoch=lambda: rules().epoch,
@@ -449,207 +431,3 @@ async def open_audit(paths: Paths, config: Config, ledger: Callable[[Path], Ledg
         raise
     settings = AuditSettings(min_free_bytes=config.audit.min_free_bytes)
     return await AuditLog.open(opened, signer=signer, origin=ORIGIN, actor_key=secret, settings=settings)
-
-
-def _frame_limits(config: Config) -> rpc.Limits:
-    limits = config.limits
-    return rpc.Limits(limits.max_frame_bytes, limits.max_depth, limits.max_keys)
-
-
-# --- upstreams ---
-
-
-def _upstream(
-    name: str,
-    upstream: UpstreamConfig,
-    loaded: Loaded,
-    paths: Paths,
-    catalog: Catalog,
-    starts: asyncio.Semaphore,
-    outside: Outside,
-    questions: record.Questions,
-    credentials: UpstreamCredentials,
-) -> Upstream:
-    limits = _frame_limits(loaded.config)
-    asking = _asking(upstream, loaded, questions)
-    own: OwnSessions | None = None
-    if upstream.command:
-        open_session = open_leased = _by_command(name, upstream, loaded, limits, paths)
-    else:
-        lend = credentials.lend(name)
-        most = 64 if lend is None else CONNECTIONS
-        open_for = _by_url(name, upstream, loaded, limits, outside, max_per_origin=most)
-        open_session = partial(open_for, credentials.own(name))
-        own = None if lend is None else _own_sessions(name, upstream, open_for, lend, credentials.anybody(name))
-        # Connections of their own: what waits for a person holds two, and other calls must not wait for it.
-        connections = _LEASED_CONNECTIONS * asking.bounds.in_all
-        leased_for = _by_url(name, upstream, loaded, limits, outside, max_per_origin=connections)
-        open_leased = partial(leased_for, credentials.own(name))
-        if own is not None and own.anybody is not None:
-            open_session = open_leased = own.for_lists
-    return Upstream(
-        name,
-        open_session,
-        catalog=catalog,
-        naming=naming_of(name, upstream),
-        starts=starts,
-        times=Times(
-            start_timeout_s=upstream.start_timeout_s, refresh_s=upstream.refresh_s, idle_stop_s=upstream.idle_stop_s
-        ),
-        stops_when_idle=bool(upstream.command),
-        listed=_warning(loaded, name),
-        asking=asking,
-        open_leased=open_leased,
-        own=own,
-        entry=credentials.entry(name),
-        before=credentials.before(name),
-    )
-
-
-def _own_sessions(
-    name: str,
-    upstream: UpstreamConfig,
-    open_for: OpenFor,
-    lend: Lend,
-    anybody: Callable[[], Principal | None] | None,
-) -> OwnSessions:
-    return OwnSessions(
-        name,
-        open_for,
-        lend,
-        upstream.url or "",
-        start_timeout_s=upstream.start_timeout_s,
-        idle_s=max(upstream.idle_stop_s, upstream.max_deadline_s),
-        anybody=anybody,
-    )
-
-
-def _asking(upstream: UpstreamConfig, loaded: Loaded, questions: record.Questions) -> Asking:
-    many = upstream.processes
-    made = Asking(
-        lists=bool(upstream.asks),
-        roots=roots_of(upstream.roots, loaded.path.parent),
-        # A session of a server far away costs it little; a process of our own costs what the server does.
-        bounds=Bounds(many, 4 * many, 8 * many) if upstream.command else Bounds(16, 32, 256),
-        ttl_s=loaded.config.limits.answer_within_s,
-        abandoned=questions.abandoned,
-        refused=questions.refused,
-    )
-    return replace(made, kinds=ASKS if upstream.asks is None else upstream.asks)
-
-
-def _warning(loaded: Loaded, upstream: str) -> Callable[[Sequence[Item]], None]:
-    """Says once what of the configuration is about nothing that `upstream` lists."""
-    said: set[str] = set()
-
-    def listed(items: Sequence[Item]) -> None:
-        for place, message, remedy in unmatched(loaded.config, upstream, items):
-            warning = problem_at(loaded.lines, place, message, remedy).said(loaded.path)
-            if warning not in said:
-                said.add(warning)
-                logger.warning("%s", warning)
-
-    return listed
-
-
-def _absent(
-    upstreams: Mapping[str, Upstream], has: Callable[[Kind, str, str], bool] = lambda kind, upstream, own: True
-) -> resolve.Absent:
-    """Whether a name that nobody offers is one of an upstream that is not there. `has`: whether it would be shown."""
-
-    def absent(kind: Kind, shown: str) -> Failed | None:
-        for name, upstream in upstreams.items():
-            own = upstream.naming.own_of(kind, shown) if upstream.state in ("starting", "down") else None
-            if own is not None and has(kind, name, own):
-                return upstream.unavailable()
-        return None
-
-    return absent
-
-
-def _by_command(
-    name: str, upstream: UpstreamConfig, loaded: Loaded, limits: rpc.Limits, paths: Paths
-) -> Callable[[Noted, Respondent], Awaitable[Session]]:
-    here = loaded.path.parent
-    cwd = str(here / upstream.cwd) if upstream.cwd is not None else str(here)
-    command = Command(tuple(upstream.command), env_for((*INHERITED, *upstream.inherit), upstream.env), cwd)
-    said = Sparing(logging.getLogger(f"douane.upstream.{name}"))
-
-    async def link() -> Link:
-        try:
-            # At every start: a script may have changed since the last one.
-            check(paths.consents, loaded, name)
-        except (NotAgreed, ConsentUnusable) as exc:
-            raise CannotConnect(str(exc)) from exc
-        try:
-            return await spawn(command, max_frame_bytes=limits.max_bytes, on_stderr=said)
-        except SpawnFailed as exc:
-            raise CannotConnect(str(exc)) from exc
-
-    async def open_session(noted: Noted, respondent: Respondent) -> Session:
-        session = await open_line(
-            link,
-            client=_CLIENT,
-            noted=noted,
-            start_timeout_s=upstream.start_timeout_s,
-            max_deadline_s=upstream.max_deadline_s,
-            limits=limits,
-            respondent=respondent,
-        )
-        return with_tasks(session)
-
-    return open_session
-
-
-def _by_url(
-    name: str,
-    upstream: UpstreamConfig,
-    loaded: Loaded,
-    limits: rpc.Limits,
-    outside: Outside,
-    *,
-    max_per_origin: int = 64,
-) -> OpenFor:
-    url = upstream.url or ""
-    try:
-        origin, _ = Origin.parse(url)
-    except ValueError as exc:
-        place = ("upstreams", name, "url")
-        raise ConfigError(loaded.path, [Problem(".".join(place), loaded.lines.get(place, 0), str(exc))]) from None
-    reach = Reach[upstream.reach.upper()] if upstream.reach is not None else reach_of(origin.host)
-    client = outside.client(
-        name,
-        upstream,
-        reach=reach,
-        limits=http_client.Limits(max_body_bytes=limits.max_bytes),
-        max_per_origin=max_per_origin,
-    )
-    headers = [(key.encode(), value.encode()) for key, value in upstream.headers.items()]
-
-    async def open_session(credentials: Credentials | None, noted: Noted, respondent: Respondent) -> Session:
-        if credentials is not None:
-            # First: that there are none is the fault of nobody whom a request could reach.
-            await credentials.headers("POST", url)
-        session = await open_url(
-            client,
-            url,
-            headers=headers,
-            client=_CLIENT,
-            noted=noted,
-            start_timeout_s=upstream.start_timeout_s,
-            max_deadline_s=upstream.max_deadline_s,
-            limits=limits,
-            respondent=respondent,
-            credentials=credentials,
-        )
-        return with_tasks(session)
-
-    return open_session
-
-
-def _of_an_issuer(loaded: Loaded, outside: Outside, name: str, url: str) -> HttpClient:
-    """What reaches who gives tokens for an upstream: as near as that itself is, and by the same way out."""
-    upstream = loaded.config.upstreams[name]
-    origin, _ = Origin.parse(url)
-    near = Reach[upstream.reach.upper()] if upstream.reach is not None else Reach.PUBLIC
-    return outside.client(name, upstream, reach=max(near, reach_of(origin.host)), limits=FETCHED)
