@@ -55,3 +55,12 @@ def test_the_configuration_is_the_named_one_then_the_nearest(tmp_path: Path) -> 
     assert find_config(None, {}, here, paths) == here / "douane.yaml"
     assert find_config(None, {"DOUANE_CONFIG": "/e.yaml"}, here, paths) == Path("/e.yaml")
     assert find_config("/g.yaml", {"DOUANE_CONFIG": "/e.yaml"}, here, paths) == Path("/g.yaml")
+
+
+def test_a_socket_lies_where_its_path_is_short_enough() -> None:
+    deep = "/" + "d" * 90
+    short = paths_for({"DOUANE_HOME": deep, "TMPDIR": "/var/tmp"}).socket
+    assert short.parts[:3] == ("/", "var", "tmp")
+    assert paths_for({"DOUANE_HOME": deep}).socket == Path("/tmp") / short.parts[3] / "douane.sock"
+    assert paths_for({"DOUANE_HOME": deep, "TMPDIR": deep}).socket == Path("/tmp") / short.parts[3] / "douane.sock"
+    assert paths_for({"DOUANE_HOME": "/home/me/d"}).socket == Path("/home/me/d/run/douane.sock")

@@ -117,7 +117,8 @@ def _short(socket: Path, env: Mapping[str, str]) -> Path:
     if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH:
         return socket
     mark = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
-    return Path(env.get("TMPDIR") or "/tmp") / f"douane-{mark}" / "douane.sock"
+    places = [Path(folder) / f"douane-{mark}" / "douane.sock" for folder in (env.get("TMPDIR") or "/tmp", "/tmp")]
+    return next((place for place in places if len(os.fsencode(place)) <= _MAX_SOCKET_PATH), places[-1])
 
 
 def find_config(given: str | None, env: Mapping[str, str], here: Path, paths: Paths) -> Path | None:
