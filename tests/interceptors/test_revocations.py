@@ -70,3 +70,12 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(PolicyError):
             change()
     assert path.read_text() == "forbid("
+
+
+def test_a_revocation_that_cannot_be_replaced_stays_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "revoked.cedar"
+    assert revoke(path, "user", "eve", why="left")
+    before = path.read_text()
+    with pytest.raises((PolicyError, UnicodeError)):
+        revoke(path, "user", "eve", why="not UTF-8 on the command line: \udcff")
+    assert path.read_text() == before

@@ -45,12 +45,8 @@ def revoke(path: Path, kind: Revocable, name: str, *, until: datetime | None = N
     Raises PolicyError, OSError, UnicodeDecodeError.
     """
     text = revocation_text(kind, name, until=until, why=why)
-    old = next((rule.text for rule in rules_in(path) if rule.name == _name(kind, name)), None)
-    if old is not None:
-        if old.strip() == text.strip():
-            return False
-        remove_rule(path, _name(kind, name))
-    return add_rule(path, text, _HEAD)
+    # In one write: between two, or after a first that was the last, it would be in force no more.
+    return add_rule(path, text, _HEAD, instead_of=_name(kind, name))
 
 
 def reinstate(path: Path, kind: Revocable, name: str) -> bool:

@@ -23,10 +23,11 @@ def rules_in(path: Path) -> list[Rule]:
     return rules_of([(path.name, text)]) if _has_rules(text) else []
 
 
-def add_rule(path: Path, text: str, head: str) -> bool:
+def add_rule(path: Path, text: str, head: str, *, instead_of: str | None = None) -> bool:
     """Add a rule to the file at `path`, which begins with `head`. False when it stands there already.
 
-    Two that add at the same time both do. Raises PolicyError when `text` is no rule that could be loaded, OSError.
+    `instead_of`: the `@id` of one that goes with the same write, if it is there. Two that add at the same time both do.
+    Raises PolicyError when `text` is no rule that could be loaded, OSError.
     """
     Rules([(path.name, text)])
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -34,6 +35,8 @@ def add_rule(path: Path, text: str, head: str) -> bool:
         old = path.read_text(encoding="utf-8") if path.exists() else head
         if text in f"{old}\n":
             return False
+        gone = next((rule for rule in rules_in(path) if rule.name == instead_of), None)
+        old = old if gone is None else _without(old, gone)
         _replace(path, f"{old.rstrip()}\n\n{text}")
         os.fsync(folder)
     return True
@@ -50,13 +53,17 @@ def remove_rule(path: Path, name: str) -> bool:
         rule = next((rule for rule in rules_in(path) if rule.name == name), None)
         if rule is None:
             return False
-        text = path.read_text(encoding="utf-8").replace(f"{rule.text}\n\n", "", 1).replace(rule.text, "", 1)
+        text = _without(path.read_text(encoding="utf-8"), rule)
         if _has_rules(text):
             _replace(path, text.rstrip() + "\n")
         else:
             path.unlink()
         os.fsync(folder)
     return True
+
+
+def _without(text: str, rule: Rule) -> str:
+    return text.replace(f"{rule.text}\n\n", "", 1).replace(rule.text, "", 1)
 
 
 def _has_rules(text: str) -> bool:
