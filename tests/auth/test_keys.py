@@ -17,12 +17,12 @@ AUDIENCE = "https://mcp.example.com/mcp"
 class Source:
     """An issuer whose keys are read, and how often."""
 
-    def __init__(self) -> None:
+    def __init__(self, stale_s: float = 3600) -> None:
         self.issuer, self.now_s, self.reads = Issuer(), 1000.0, 0
         self.document: Any = None
         self.fault: Exception | None = None
         self.gate: asyncio.Event | None = None
-        self.keys = Keys(self.read, lambda: self.now_s, stale_s=3600)
+        self.keys = Keys(self.read, lambda: self.now_s, stale_s=stale_s)
 
     async def read(self) -> bytes:
         self.reads += 1
@@ -65,6 +65,20 @@ async def test_a_key_that_was_withdrawn_is_good_for_five_minutes_at_most() -> No
     assert await source.finds(old)
     source.now_s += 2
     assert not await source.finds(old)
+
+
+@pytest.mark.parametrize("stale_s", [0.0, 60.0])
+async def test_keys_that_may_not_become_stale_are_good_while_they_are_fresh_and_then_read_again(stale_s: float) -> None:
+    source = Source(stale_s)
+    assert await source.finds()
+    source.now_s += 299
+    assert (await source.finds(), source.reads) == (True, 1)
+    source.now_s += 2
+    assert (await source.finds(), source.reads) == (True, 2)
+    source.fault = OSError("refused")
+    source.now_s += 301
+    with pytest.raises(Unreachable):
+        await source.finds()
 
 
 @pytest.mark.parametrize("fault", [OSError("refused"), TimeoutError(), Unreachable("404")])

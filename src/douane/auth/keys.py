@@ -39,9 +39,9 @@ class Keys:
         again_s: float = _AGAIN_S,
     ) -> None:
         """`read` fetches the set, within bounds of its own; raises OSError, TimeoutError, Unreachable. `clock` is
-        monotonic. `stale_s`: how old keys may become while it fails."""
+        monotonic. `stale_s`: how old keys may become while it fails; below `fresh_s` it does not count, since nobody has asked."""
         self._read, self._clock = read, clock
-        self._fresh_s, self._stale_s, self._again_s = fresh_s, stale_s, again_s
+        self._fresh_s, self._stale_s, self._again_s = fresh_s, max(stale_s, fresh_s), again_s
         self._keys: Sequence[Key] = ()
         self._read_at_s = self._tried_at_s = float("-inf")
         self._reading: asyncio.Task[None] | None = None
