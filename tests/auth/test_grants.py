@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from douane.auth.discovery import AuthorizationServer
-from douane.auth.grants import GrantGone, Holding, Owner, Vault
+from douane.auth.grants import Allowed, GrantGone, Holding, Owner, Vault
 from douane.auth.login import Login
 from douane.auth.oauth_client import OAuthClient
 from douane.auth.seal import Seal
@@ -144,6 +144,17 @@ async def test_what_an_older_key_has_sealed_is_sealed_anew_and_needs_it_no_more(
         (ANNA.owner.subject, "at-1"),
         (BERT.owner.subject, "at-2"),
     }
+
+
+async def test_what_a_client_is_allowed_is_sealed_anew_as_well_and_can_still_be_told(
+    vault: Vault, records: Records, clock: Clock
+) -> None:
+    await vault.allow(ANNA.owner, "crm", "editor")
+    new = os.urandom(32)
+    both = Vault(records, Seal([new, *RING]), INDEX, clock)
+    assert (await both.reseal(), await both.reseal()) == (1, 0)
+    only_new = Vault(records, Seal([new]), INDEX, clock)
+    assert [one async for one in only_new.all_allowed()] == [Allowed(ANNA.owner, "crm", "editor")]
 
 
 # --- refreshing ---------------------------------------------------------------------------------------------------

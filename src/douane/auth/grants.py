@@ -204,6 +204,9 @@ class Vault:
 
     async def reseal(self) -> int:
         """Seal with the newest key what an older one sealed; how many were. Then the older can leave the ring."""
+        return await self._reseal_grants() + await self._reseal_consents()
+
+    async def _reseal_grants(self) -> int:
         changed, after = 0, ""
         while page := await self._records.find(_KIND, after=after, most=_PAGE):
             after = page[-1].key
@@ -216,6 +219,23 @@ class Vault:
                     changed += 1
                 except Conflict:
                     # Whoever was faster has sealed it with his newest.
+                    continue
+        return changed
+
+    async def _reseal_consents(self) -> int:
+        # One that cannot be opened still allows, and nobody would be told that it does.
+        changed, after = 0, ""
+        while page := await self._records.find(_CONSENT, after=after, most=_PAGE):
+            after = page[-1].key
+            for record in page:
+                purpose, sealed = f"{_CONSENT} {record.key}", record.value.decode()
+                if self._seal.is_newest(sealed):
+                    continue
+                try:
+                    anew = self._seal.close(purpose, self._seal.open(purpose, sealed)).encode()
+                    await self._records.put(_CONSENT, record.key, anew, version=record.version)
+                    changed += 1
+                except (Broken, Conflict):
                     continue
         return changed
 
