@@ -13,7 +13,7 @@ from peers import BOUND_S, Ears, Speaks, call
 
 from douane.auth.credentials import Challenge, Credentials, Header, LoginFailed
 from douane.gateway.interactive import Asking
-from douane.gateway.own_sessions import CONNECTIONS, OwnSessions
+from douane.gateway.own_sessions import CONNECTIONS, Lend, OwnSessions
 from douane.gateway.upstream import Times, Upstream
 from douane.protocol.call import Call, Principal
 from douane.protocol.outcome import Complete, Failed, Outcome
@@ -73,6 +73,7 @@ async def world(
     idle_s: float = 60.0,
     most: int = 100,
     asking: Asking = _ASKING,
+    lend: Lend | None = None,
 ) -> AsyncGenerator[World]:
     http = HttpClient(reach=Reach.LOOPBACK, max_per_origin=CONNECTIONS)
     catalog = Catalog()
@@ -96,7 +97,7 @@ async def world(
         own = OwnSessions(
             "far",
             open_for,
-            lambda who: Fixed(who.subject, who.subject not in strangers),
+            lend or (lambda who: Fixed(who.subject, who.subject not in strangers)),
             server.url,
             start_timeout_s=BOUND_S,
             idle_s=idle_s,
@@ -189,6 +190,27 @@ async def test_whose_credentials_are_withdrawn_begins_anew_and_the_others_go_on(
             assert isinstance(await at.run(at.call(who)), Complete)
         opened = [heard.token for heard in at.server.heard if heard.method == "initialize"]
         assert sorted(opened) == ["anna.0", "anna.0", "bert.0", "gateway.0"]
+
+
+async def test_a_session_that_is_being_opened_when_its_credentials_are_withdrawn_is_used_for_nothing() -> None:
+    opening, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Fixed):
+        async def headers(self, method: str, url: str) -> Sequence[Header]:
+            found = await super().headers(method, url)
+            opening.set()
+            await go_on.wait()
+            return found
+
+    lent = [Slow("before"), Fixed("after")]
+    async with world("handshake", lend=lambda who: lent.pop(0)) as at:
+        first = asyncio.create_task(at.run(at.call("anna")))
+        await asyncio.wait_for(opening.wait(), BOUND_S)
+        at.own.forget(lambda who: who.subject == "anna")
+        go_on.set()
+        assert isinstance(await first, Complete)
+        assert isinstance(await at.run(at.call("anna")), Complete)
+        assert {heard.token for heard in at.calls} == {"after.0"}
 
 
 async def test_the_same_subject_with_other_scopes_is_somebody_else() -> None:

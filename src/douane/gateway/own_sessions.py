@@ -121,7 +121,12 @@ class OwnSessions:
     async def _open_and_keep(self, who: Principal) -> Session:
         if len(self._opened) >= self._most:
             self._close(next(iter(self._opened)))
+        credentials = self._lent_to(who)
         session = await self._open(who, NOBODY, self._note)
+        if self._lent.get(who) is not credentials:
+            # Withdrawn, or changed, meanwhile: what it was opened with is good for nothing more.
+            self._end(session)
+            return await self._open_and_keep(who)
         self._opened[who] = (session, self._loop.time())
         session.ended.add_done_callback(lambda _: self._lose(who, session))
         if self._timer is None:
@@ -129,13 +134,17 @@ class OwnSessions:
         return session
 
     async def _open(self, who: Principal, respondent: Respondent, noted: Noted) -> Session:
-        credentials = self._lent.get(who)
-        if credentials is None:
-            credentials = self._lent[who] = self._lend(who)
+        credentials = self._lent_to(who)
         async with asyncio.timeout(self._start_timeout_s):
             # First: that there are none is the fault of nobody whom a request could reach.
             await credentials.headers("POST", self._url)
             return await self._open_for(credentials, noted, respondent)
+
+    def _lent_to(self, who: Principal) -> Credentials:
+        credentials = self._lent.get(who)
+        if credentials is None:
+            credentials = self._lent[who] = self._lend(who)
+        return credentials
 
     def _settled(self, who: Principal, task: "asyncio.Task[Session]") -> None:
         del self._opening[who]
@@ -166,6 +175,9 @@ class OwnSessions:
 
     def _close(self, who: Principal) -> None:
         session, _ = self._opened.pop(who)
+        self._end(session)
+
+    def _end(self, session: Session) -> None:
         task = self._loop.create_task(session.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
