@@ -178,9 +178,11 @@ class UpstreamCredentials:
 
         def admit_and_keep(request: Request) -> Principal:
             principal = admit(request)
-            scheme, _, token = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+            scheme, _, rest = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+            # As `auth.admission` reads it: what is let in as ours has to be known as ours here.
+            token = rest.strip(" \t")
             if scheme.lower() == "bearer" and not _is_ours(token, own):
-                self._presented.keep(principal, token.strip(" \t"))
+                self._presented.keep(principal, token)
             return principal
 
         return admit_and_keep
