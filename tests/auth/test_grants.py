@@ -13,7 +13,7 @@ from douane.auth.login import Login
 from douane.auth.oauth_client import OAuthClient
 from douane.auth.seal import Seal
 from douane.auth.token_request import Tokens
-from douane.stores.ports import Records
+from douane.stores.ports import NEW, Records
 from douane.stores.records import SqliteRecords
 
 BOUND_S = 15.0
@@ -155,6 +155,17 @@ async def test_what_a_client_is_allowed_is_sealed_anew_as_well_and_can_still_be_
     assert (await both.reseal(), await both.reseal()) == (1, 0)
     only_new = Vault(records, Seal([new]), INDEX, clock)
     assert [one async for one in only_new.all_allowed()] == [Allowed(ANNA.owner, "crm", "editor")]
+
+
+@pytest.mark.parametrize("kind", ["grant", "consent"])
+@pytest.mark.parametrize("value", [b"", b"a", b"\xff\xfe"])
+async def test_a_row_that_is_nothing_we_wrote_does_not_keep_the_others_from_being_sealed_anew(
+    vault: Vault, records: Records, clock: Clock, kind: str, value: bytes
+) -> None:
+    await records.put(kind, "crm/0/0", value, version=NEW)
+    await vault.put(ANNA, grant())
+    await vault.allow(ANNA.owner, "crm", "editor")
+    assert await Vault(records, Seal([os.urandom(32), *RING]), INDEX, clock).reseal() == 2
 
 
 # --- refreshing ---------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ class Vault:
         while page := await self._records.find(_KIND, after=after, most=_PAGE):
             after = page[-1].key
             for record in page:
-                held = None if self._seal.is_newest(record.value.decode()) else self._opened(record, None)
+                held = None if self._is_newest(record) else self._opened(record, None)
                 if held is None:
                     continue
                 try:
@@ -228,16 +228,23 @@ class Vault:
         while page := await self._records.find(_CONSENT, after=after, most=_PAGE):
             after = page[-1].key
             for record in page:
-                purpose, sealed = f"{_CONSENT} {record.key}", record.value.decode()
-                if self._seal.is_newest(sealed):
+                if self._is_newest(record):
                     continue
+                purpose = f"{_CONSENT} {record.key}"
                 try:
-                    anew = self._seal.close(purpose, self._seal.open(purpose, sealed)).encode()
+                    anew = self._seal.close(purpose, self._seal.open(purpose, record.value.decode())).encode()
                     await self._records.put(_CONSENT, record.key, anew, version=record.version)
                     changed += 1
-                except (Broken, Conflict):
+                except (Broken, ValueError, Conflict):
                     continue
         return changed
+
+    def _is_newest(self, record: Record) -> bool:
+        try:
+            return self._seal.is_newest(record.value.decode())
+        except ValueError:
+            # Nothing of ours: to be found out where it is opened.
+            return False
 
     async def aclose(self) -> None:
         """Let what is being refreshed be written down. Bounded."""
