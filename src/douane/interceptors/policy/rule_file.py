@@ -35,8 +35,9 @@ def add_rule(path: Path, text: str, head: str, *, instead_of: str | None = None)
         old = path.read_text(encoding="utf-8") if path.exists() else head
         if text in f"{old}\n":
             return False
-        gone = next((rule for rule in rules_in(path) if rule.name == instead_of), None)
-        old = old if gone is None else _without(old, gone)
+        gone = [] if instead_of is None else [rule for rule in rules_in(path) if rule.name == instead_of]
+        for rule in gone:
+            old = _without(old, rule)
         _replace(path, f"{old.rstrip()}\n\n{text}")
         os.fsync(folder)
     return True
