@@ -185,7 +185,7 @@ async def _start(
     rules = _policies(config, paths, loaded.path.parent, loop.time)
     log = await open_audit(paths, config, ledger)
     catalog = Catalog()
-    address = None
+    address = gateway = None
     keeps = has_users(loaded) or config.auth.authority is not None or config.auth.api_keys
     records = SqliteRecords(paths.records) if keeps else None
     try:
@@ -226,7 +226,8 @@ async def _start(
     except BaseException:
         if address is not None and address.sock is not None:
             address.sock.close()
-        await log.aclose()
+        # It has a task of its own from its making on, and closes the log.
+        await (log if gateway is None else gateway).aclose()
         if records is not None:
             await records.aclose()
         raise
