@@ -23,6 +23,7 @@ __all__ = ["Admitting", "Proxied"]
 logger = logging.getLogger(__name__)
 
 _MAX_KEPT = 10_000
+_MAX_PLACES, _MAX_PLACE_BYTES = 256, 512
 _NO_CERTIFICATE = Denied(400, "gateway: the proxy in front sends no certificate in its header for certificates")
 _IN_QUERY = Denied(400, "client: a token in the URL is refused; send it as `Authorization: Bearer …`")
 
@@ -64,6 +65,7 @@ class Admitting:
     def __init__(self, admission: Admission, resources: Resources, log: AuditLog, proxied: Proxied = _NO_PROXY) -> None:
         self._admission, self._resources, self._log, self._proxied = admission, resources, log, proxied
         self._principals: dict[Identity, Principal] = {}
+        self._places: dict[tuple[bytes, bytes, bytes], tuple[str, str, str]] = {}
 
     def __call__(self, request: Request) -> Principal:
         admitted = request.memo.pop("admitted", None)
@@ -99,17 +101,30 @@ class Admitting:
 
     def _shown(self, request: Request, certificate: Shown | None) -> Presented:
         headers = request.headers
-        path, host = request.path.decode("latin-1"), headers.get(b"host", b"").decode("latin-1").lower()
+        # The same few again and again: to write them out each time would cost more than the look for the token.
+        at = request.path, headers.get(b"host", b""), request.method
+        resource, url, method = self._places.get(at) or self._place(*at)
         return Presented(
             headers.get(b"authorization"),
-            self._resources.of(path, host),
+            resource,
             request.client,
-            request.method.decode("latin-1"),
-            self._resources.url(path, host),
+            method,
+            url,
             headers.get(b"dpop"),
             None if certificate is None else certificate.thumbprint,
             "held" in request.memo,
         )
+
+    def _place(self, path: bytes, host: bytes, method: bytes) -> tuple[str, str, str]:
+        """The endpoint by its URL, the URL of the request, and its method."""
+        at, name = path.decode("latin-1"), host.decode("latin-1").lower()
+        place = self._resources.of(at, name), self._resources.url(at, name), method.decode("latin-1")
+        # Callers choose these: not many are kept, and none that is long.
+        if len(path) + len(host) <= _MAX_PLACE_BYTES:
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            self._places[path, host, method] = place
+        return place
 
     async def _settled(self, later: Later, shown: Presented) -> Principal:
         found = await later()
