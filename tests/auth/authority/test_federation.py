@@ -126,6 +126,17 @@ async def test_who_logs_in_at_a_provider_is_who_it_says_with_groups_and_agrees_h
     assert (await app.refresh(answer["refresh_token"]))[0] == 400
 
 
+async def test_who_logs_in_at_a_provider_makes_no_passkey_for_a_user_of_ours_of_his_name(tmp_path: Path) -> None:
+    corp = Corp()
+    here = world(tmp_path, corp)
+    browser = Browser(here)
+    asked = await there(browser, corp)
+    await back(browser, code="c1", state=asked["state"])
+    await browser.get("/oauth/account")
+    assert (browser.answer.status, "corp:u-17" in browser.text) == (200, True)
+    assert 'action="/oauth/account' not in browser.text
+
+
 def _keys(here: World) -> Any:
     return KeySet.import_key_set(here.keys().jwks)
 

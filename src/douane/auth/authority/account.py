@@ -9,6 +9,7 @@ from .login import Login
 from .look import Look
 from .parameters import Malformed, form_of
 from .passkeys import NoPasskey, Passkeys
+from .subject import Subject
 
 __all__ = ["Account"]
 
@@ -37,7 +38,7 @@ class Account:
         browser = await self._browsers.of(request)
         if browser.subject is None or not self._is_fresh(browser):
             return self._login.ask(browser, PATH)
-        return await self._show(browser, browser.subject.name)
+        return await self._show(browser, browser.subject)
 
     async def add(self, request: HttpRequest) -> HttpResponse:
         """POST of what the browser has made. Raises StoreFailed."""
@@ -63,9 +64,13 @@ class Account:
             return self._look.refused(400, "Nothing was changed", str(exc), f"Begin again at {PATH}.")
         return HttpResponse(303, (("location", PATH), ("cache-control", "no-store")))
 
-    async def _show(self, browser: Browser, user: str) -> HttpResponse:
-        if self._passkeys is None:
-            return self._look.page(200, "account", subject=user, possible=False, passkeys=[], form="", options="")
+    async def _show(self, browser: Browser, subject: Subject) -> HttpResponse:
+        user = subject.name
+        # A passkey lets in a user of ours by his name: whom a provider calls the same must not make one for him, and no form is
+        # shown that could be sent.
+        if self._passkeys is None or subject.provider:
+            outside = bool(subject.provider)
+            return self._look.page(200, "account", subject=user, possible=False, outside=outside, passkeys=[])
         form = self._browsers.form(browser, _ADD, "")
         passkeys = [
             (_day(held.value.since_s), _day(held.value.used_s), self._browsers.form(browser, _REMOVE, held.key))
