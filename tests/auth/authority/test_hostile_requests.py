@@ -292,6 +292,15 @@ async def test_only_a_configured_client_with_a_secret_is_told_about_tokens(world
     assert await about(answer["refresh_token"]) == {"active": False}
 
 
+@pytest.mark.parametrize("prompt", ["consent", "login consent"])
+async def test_a_client_that_wants_consent_gets_it_asked_for_after_a_login_too(world: World, prompt: str) -> None:
+    await Browser(world).agree(App(world).url())
+    browser = Browser(world)
+    await browser.get(App(world).url(prompt=prompt))
+    await browser.log_in()
+    assert (browser.answer.status, 'action="/oauth/consent"' in browser.text) == (200, True)
+
+
 @pytest.mark.parametrize(
     ("path", "method"),
     [("/oauth/authorize", "POST"), ("/oauth/token", "GET"), ("/oauth/consent", "GET"), ("/oauth/login", "GET")],

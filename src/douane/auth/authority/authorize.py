@@ -100,8 +100,10 @@ class Authorization:
         if "none" in asked.prompts:
             return await self._silently(browser, asked)
         if browser.subject is None or asked.prompts & _LOG_IN:
-            # Asked for once: after that he has logged in.
+            # Asked for once: after that he has logged in. He is still asked whether he agrees.
             rest = {name: value for name, value in query.items() if name != "prompt"}
+            if "consent" in asked.prompts:
+                rest["prompt"] = "consent"
             return self._login.ask(browser, f"/oauth/authorize?{urlencode(rest)}", asked.client)
         if "consent" not in asked.prompts and await self._is_agreed(browser.subject, asked):
             return await self._code(browser.subject, asked)
