@@ -292,6 +292,18 @@ async def test_only_a_configured_client_with_a_secret_is_told_about_tokens(world
     assert await about(answer["refresh_token"]) == {"active": False}
 
 
+async def test_a_refresh_token_that_was_exchanged_is_not_active_any_more(world: World) -> None:
+    app = App(world)
+    landed = await Browser(world).agree(app.url())
+    _, first = await app.redeem(landed["code"])
+    _, second = await app.refresh(first["refresh_token"])
+    active: list[bool] = []
+    for token in (first["refresh_token"], second["refresh_token"]):
+        told = await world.post("/oauth/introspect", ("token", token), authorization=basic("web", "s" * 32))
+        active.append(msgspec.json.decode(told.body)["active"])
+    assert active == [False, True]
+
+
 @pytest.mark.parametrize("prompt", ["consent", "login consent"])
 async def test_a_client_that_wants_consent_gets_it_asked_for_after_a_login_too(world: World, prompt: str) -> None:
     await Browser(world).agree(App(world).url())

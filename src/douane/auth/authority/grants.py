@@ -114,13 +114,21 @@ class Grants:
         return self._seal.close(_REFRESH, msgspec.json.encode(_Refresh(grant.id, grant.generation)))
 
     async def peek(self, token: str) -> Grant:
-        """The grant of a refresh token that still counts. Raises Refused, StoreFailed."""
-        _, held = await self._counting(token)
+        """The grant of a refresh token, also of one that was exchanged. Raises Refused, StoreFailed."""
+        _, held = await self._known(token)
         return held.value
+
+    async def counting(self, token: str) -> Grant | None:
+        """The grant of a refresh token that would be exchanged now. Raises StoreFailed."""
+        try:
+            known, held = await self._known(token)
+        except Refused:
+            return None
+        return held.value if known.generation == held.value.generation else None
 
     async def refresh(self, token: str, client: str) -> Grant:
         """The grant, now of another generation. Raises Refused, StoreFailed."""
-        known, held = await self._counting(token)
+        known, held = await self._known(token)
         if held.value.client != client:
             raise Refused("this refresh token was given to another client")
         if known.generation != held.value.generation:
@@ -141,7 +149,7 @@ class Grants:
         """Raises StoreFailed."""
         return [held.value for held in await self._grants.all()]
 
-    async def _counting(self, token: str) -> tuple[_Refresh, Held[Grant]]:
+    async def _known(self, token: str) -> tuple[_Refresh, Held[Grant]]:
         try:
             known = msgspec.json.decode(self._seal.open(_REFRESH, token), type=_Refresh)
         except (Broken, msgspec.MsgspecError):

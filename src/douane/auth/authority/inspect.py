@@ -68,7 +68,7 @@ class Inspection:
         if claims is not None:
             grant = await self._grants.get(grant_of(str(claims.get("jti"))))
             return {"active": False} if grant is None else {"active": True, "token_type": "Bearer", **claims}
-        grant = await self._behind(token)
+        grant = await self._grants.counting(token)
         if grant is None:
             return {"active": False}
         about = {"active": True, "client_id": grant.client, "sub": grant.subject.name, "iss": self._settings.issuer}
