@@ -61,6 +61,8 @@ class World:
         self.port = 0
         self.dpop = False
         """Tokens are bound to keys, and both servers want nonces."""
+        self.nonce = "for-the-server"
+        """The one that the MCP server wants."""
         self.proofs: list[Form] = []
         """What stood in the proofs for the MCP server."""
         self.slow: asyncio.Event | None = None
@@ -150,7 +152,7 @@ class World:
             why = 'error="invalid_token", ' if token else ""
             reply.send(401, [(b"www-authenticate", f"{scheme} {why}{where}".encode())])
             return
-        if self.dpop and not self._is_proved(request, reply, "for-the-server", grant, token):
+        if self.dpop and not self._is_proved(request, reply, self.nonce, grant, token):
             return
         body = json.loads(request.body or b"{}")
         tool = body.get("params", {}).get("name") if body.get("method") == "tools/call" else None

@@ -284,6 +284,17 @@ async def test_a_token_bound_to_a_key_comes_with_a_proof_of_its_own_each_time_an
         assert servers.forms()[-1]["grant_type"] == "refresh_token"
 
 
+async def test_calls_that_are_all_told_of_the_same_new_nonce_are_all_sent_once_more() -> None:
+    async with world() as servers:
+        servers.dpop = True
+        async with Client(servers.url, auth=by(servers)) as client:
+            await client.call("echo")
+            servers.nonce = "for-the-server, later"
+            results = await asyncio.gather(*(client.call("echo") for _ in range(5)))
+        assert not any(result.is_error for result in results)
+        assert servers.paths().count("/authorize") == 1
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from ..wire import json
 from .dance import origin_of
 
-__all__ = ["DpopKey"]
+__all__ = ["DpopKey", "nonce_of"]
 
 _ALGORITHM = "ES256"
 _MAX_NONCES = 16
@@ -69,3 +70,10 @@ class DpopKey:
 
         header = {"typ": "dpop+jwt", "alg": _ALGORITHM, "jwk": self._public}
         return jwt.encode(header, claims, self._key, algorithms=[_ALGORITHM])
+
+
+def nonce_of(proof: bytes) -> object:
+    """The nonce in a proof that was made here; None: it has none."""
+    claims = proof.split(b".")[1]
+    found = json.decode(base64.urlsafe_b64decode(claims + b"=" * (-len(claims) % 4)))
+    return found.get("nonce") if json.is_object(found) else None

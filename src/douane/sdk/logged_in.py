@@ -15,7 +15,7 @@ import msgspec
 from ..auth.challenge import Demand, demand_of, scopes_of
 from ..auth.credentials import Challenge, Header, LoginFailed
 from ..auth.dance import Unseen, perform, plain
-from ..auth.dpop import DpopKey
+from ..auth.dpop import DpopKey, nonce_of
 from ..auth.exchange import Fetch
 from ..auth.login import Found, Login, discover, refresh, wanted_scopes
 from ..auth.oauth_client import OAuthClient
@@ -89,9 +89,11 @@ class LoggedIn:
     async def renew(self, challenge: Challenge, method: str, url: str) -> bool:
         demand = demand_of(challenge.www_authenticate)
         if self._dpop is not None:
-            is_news = self._dpop.hear(url, challenge.dpop_nonce)
+            self._dpop.hear(url, challenge.dpop_nonce)
             if demand is not None and demand.params.get("error") == "use_dpop_nonce":
-                return is_news
+                # Another request may have been told of it first: what counts is what this one was sent with.
+                sent = next((nonce_of(value) for name, value in challenge.sent if name == b"dpop"), None)
+                return challenge.dpop_nonce is not None and challenge.dpop_nonce != sent
         return await self._to_its_end(self._renew_alone(demand, challenge, self._refusals))
 
     async def _renew_alone(self, demand: Demand | None, challenge: Challenge, refusals: int) -> bool:
