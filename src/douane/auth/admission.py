@@ -87,6 +87,14 @@ class Admission:
             return self._judged(found, shown)
         return self._unknown(digest, header, shown)
 
+    def known(self, header: bytes) -> Verified | None:
+        """What `header` is known for, where it needs no proof and no certificate. Whom it is for is not looked at."""
+        digest = hashlib.sha256(header).digest()
+        found = self._kept.get(digest) or self._fixed.get(digest)
+        if found is None or found.until_s <= self._now() or found.is_bound or header[:5].lower() == b"dpop ":
+            return None
+        return found
+
     def refused(self, shown: Presented, denied: Denied) -> Denied:
         """`denied`, counted for its source."""
         return self._failures.failed(shown.address, denied)

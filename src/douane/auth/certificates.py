@@ -7,16 +7,17 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtensionOID, NameOID
 
 from .jws import b64
 from .tokens import Identity
+
+if TYPE_CHECKING:
+    # Loaded where certificates come: most gateways are shown none.
+    from cryptography import x509
 
 __all__ = ["Named", "Shown", "identity_in", "shown_in"]
 
@@ -34,6 +35,8 @@ class Shown(msgspec.Struct, frozen=True):
 
 def shown_in(header: bytes) -> Shown:
     """Raises ValueError for what is no certificate."""
+    from cryptography import x509
+
     if len(header) > _MAX_BYTES:
         raise ValueError("the certificate is too long")
     der = _der(header.strip().decode("latin-1"))
@@ -43,6 +46,8 @@ def shown_in(header: bytes) -> Shown:
 
 def identity_in(shown: Shown, named: Named, prefix: str, now: Callable[[], float]) -> Identity | None:
     """Whom it names; None when it names nobody, or more than one, or is not good now."""
+    from cryptography import x509
+
     certificate = x509.load_der_x509_certificate(shown.certificate)
     starts, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     names = _names(certificate, named) if starts <= now() < ends else []
@@ -52,6 +57,9 @@ def identity_in(shown: Shown, named: Named, prefix: str, now: Callable[[], float
 
 
 def _der(text: str) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     try:
         if len(text) > 2 and text[0] == text[-1] == ":":
             return base64.b64decode(text[1:-1], validate=True)
@@ -61,7 +69,10 @@ def _der(text: str) -> bytes:
     return pem.public_bytes(Encoding.DER)
 
 
-def _names(certificate: x509.Certificate, named: Named) -> list[str]:
+def _names(certificate: "x509.Certificate", named: Named) -> list[str]:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtensionOID, NameOID
+
     if named == "common_name":
         return [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     try:

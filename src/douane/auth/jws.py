@@ -9,13 +9,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..wire import json
+
+if TYPE_CHECKING:
+    # Where nobody comes with a signed token, joserfc is never loaded: it takes 25 ms and some MB.
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 __all__ = ["ALGORITHMS", "MAX_TOKEN_BYTES", "BadToken", "Key", "Signed", "b64", "public_key", "read", "unb64", "verify"]
 
@@ -48,7 +48,7 @@ class Key(NamedTuple):
     id: str | None
     algorithm: str | None
     """The only one it is for, where its owner says so."""
-    key: RSAKey | ECKey | OKPKey
+    key: "RSAKey | ECKey | OKPKey"
 
     def fits(self, algorithm: str) -> bool:
         return ALGORITHMS.get(algorithm) == self.kind and self.algorithm in (None, algorithm)
@@ -90,6 +90,9 @@ def read(token: str) -> Signed:
 
 def verify(token: Signed, key: Key) -> None:
     """Raises BadToken unless `key` has signed it."""
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
+
     if not key.fits(token.algorithm):
         raise BadToken("its key is not for its algorithm")
     # Two names of one thing.
@@ -104,6 +107,9 @@ def verify(token: Signed, key: Key) -> None:
 
 def public_key(jwk: object) -> Key | None:
     """The key of a JWK, or None when it is of no use here: of another kind, for encryption, too short, malformed."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
     if not json.is_object(jwk) or jwk.get("use", "sig") != "sig" or "verify" not in _operations(jwk):
         return None
     kind = next((kind for kind in ALGORITHMS.values() if kind == (jwk.get("kty"), jwk.get("crv", ""))), None)

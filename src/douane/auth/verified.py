@@ -24,6 +24,10 @@ class Verified(msgspec.Struct, frozen=True):
     certificate_thumbprint: str | None = None
     """It is good only from who has this certificate (RFC 8705 §3.1)."""
 
+    @property
+    def is_bound(self) -> bool:
+        return self.key_thumbprint is not None or self.certificate_thumbprint is not None
+
 
 class Source(Protocol):
     """One way to recognise a token: an issuer, the table of keys."""

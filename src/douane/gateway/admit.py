@@ -71,6 +71,12 @@ class Admitting:
         admitted = request.memo.pop("admitted", None)
         if isinstance(admitted, Principal):
             return admitted
+        authorization = request.headers.get(b"authorization")
+        if authorization is not None and not request.query:
+            # The short way for nearly all: a token that is known, and good by itself.
+            found = self._admission.known(authorization)
+            if found is not None and self._place_of(request)[0] in found.resources:
+                return self._principal(found.identity)
         try:
             certificate = self._proxied.shown(request)
         except ValueError:
@@ -101,9 +107,7 @@ class Admitting:
 
     def _shown(self, request: Request, certificate: Shown | None) -> Presented:
         headers = request.headers
-        # The same few again and again: to write them out each time would cost more than the look for the token.
-        at = request.path, headers.get(b"host", b""), request.method
-        resource, url, method = self._places.get(at) or self._place(*at)
+        resource, url, method = self._place_of(request)
         return Presented(
             headers.get(b"authorization"),
             resource,
@@ -114,6 +118,11 @@ class Admitting:
             None if certificate is None else certificate.thumbprint,
             "held" in request.memo,
         )
+
+    def _place_of(self, request: Request) -> tuple[str, str, str]:
+        # The same few again and again: to write them out each time would cost more than the look for the token.
+        at = request.path, request.headers.get(b"host", b""), request.method
+        return self._places.get(at) or self._place(*at)
 
     def _place(self, path: bytes, host: bytes, method: bytes) -> tuple[str, str, str]:
         """The endpoint by its URL, the URL of the request, and its method."""

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 
 __all__ = ["ALG", "KeyFile", "KeysUnusable", "SigningKeys", "rotate", "signing_keys"]
 
@@ -45,6 +43,8 @@ class _Stored(msgspec.Struct, frozen=True):
 class SigningKeys:
     def __init__(self, stored: Sequence[_Stored]) -> None:
         """Newest first, at least one. Raises JoseError, ValueError for what is none."""
+        from joserfc.jwk import ECKey
+
         keys = [ECKey.import_key({**one.public, "d": one.d}) for one in stored]
         told = zip(keys, stored, strict=True)
         self.newest = keys[0]
@@ -101,6 +101,8 @@ def rotate(path: Path) -> SigningKeys:
 
 
 def _usable(path: Path, stored: Sequence[_Stored]) -> SigningKeys:
+    from joserfc.errors import JoseError
+
     try:
         return SigningKeys(stored[:_PUBLISHED])
     except (JoseError, ValueError, IndexError):
@@ -108,6 +110,8 @@ def _usable(path: Path, stored: Sequence[_Stored]) -> SigningKeys:
 
 
 def _new() -> _Stored:
+    from joserfc.jwk import ECKey
+
     made = ECKey.generate_key("P-256").as_dict(private=True)
     return msgspec.convert({**made, "iat": time.time()}, _Stored)
 
