@@ -82,18 +82,13 @@ class Admission:
         if header is None:
             return self.refused(shown, self._challenges.none(shown.resource))
         digest = _digest(header)
-        found = self._kept.get(digest) or self._fixed.get(digest)
-        if found is not None and found.until_s > self._now():
-            return self._judged(found, shown)
-        return self._unknown(digest, header, shown)
+        found = self._at_hand(digest)
+        return self._unknown(digest, header, shown) if found is None else self._judged(found, shown)
 
     def known(self, header: bytes) -> Verified | None:
         """What `header` is known for, where it needs no proof and no certificate. Whom it is for is not looked at."""
-        digest = hashlib.sha256(header).digest()
-        found = self._kept.get(digest) or self._fixed.get(digest)
-        if found is None or found.until_s <= self._now() or found.is_bound or header[:5].lower() == b"dpop ":
-            return None
-        return found
+        found = self._at_hand(_digest(header))
+        return None if found is None or found.is_bound or header[:5].lower() == b"dpop " else found
 
     def refused(self, shown: Presented, denied: Denied) -> Denied:
         """`denied`, counted for its source."""
@@ -105,6 +100,10 @@ class Admission:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _at_hand(self, digest: bytes) -> Verified | None:
+        found = self._kept.get(digest) or self._fixed.get(digest)
+        return found if found is not None and found.until_s > self._now() else None
 
     def _unknown(self, digest: bytes, header: bytes, shown: Presented) -> Answer | Later:
         scheme, token = _parts(header)

@@ -14,7 +14,6 @@ from ..auth.exchange import Fetch
 from ..auth.login import Found, Login
 from ..auth.machine import assertion_grant, client_credentials, identity_assertion
 from ..auth.oauth_client import OAuthClient, with_method
-from .logged_in import LoggedIn
 from .oauth_settings import Settings
 
 __all__ = ["ClientCredentials", "EnterpriseIdentity", "Token", "WorkloadIdentity"]
@@ -25,9 +24,6 @@ Token = str | Callable[[str], str | Awaitable[str]]
 
 class ClientCredentials(Settings, frozen=True, kw_only=True):
     """A program of its own, by a secret or a private key."""
-
-    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
-        return LoggedIn(url, self, fetch, self.kept_in())
 
     async def log_in(
         self,
@@ -48,9 +44,6 @@ class WorkloadIdentity(Settings, frozen=True, kw_only=True):
 
     token: Token
     """The JWT of the platform, for the issuer of the authorization server."""
-
-    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
-        return LoggedIn(url, self, fetch, self.kept_in())
 
     async def log_in(
         self,
@@ -75,9 +68,6 @@ class EnterpriseIdentity(Settings, frozen=True, kw_only=True):
     provider_client_secret: str | None = None
     id_token: Token
     """What the provider said when the user logged in there."""
-
-    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
-        return LoggedIn(url, self, fetch, self.kept_in())
 
     async def log_in(
         self,

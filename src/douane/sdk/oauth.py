@@ -19,7 +19,6 @@ from ..auth.exchange import Fetch
 from ..auth.login import Found, Login, begin, settle
 from ..auth.oauth_client import OAuthClient
 from ..auth.registration import Applicant
-from .logged_in import LoggedIn
 from .oauth_settings import Settings
 from .user_agent import Loopback, Show, show_in_browser
 
@@ -44,9 +43,6 @@ class OAuth(Settings, frozen=True, kw_only=True):
     show: Show = show_in_browser
     patience_s: float = 300.0
     """How long a user may take."""
-
-    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
-        return LoggedIn(url, self, fetch, self.kept_in())
 
     async def log_in(
         self,
@@ -104,9 +100,6 @@ class DeviceLogin(Settings, frozen=True, kw_only=True):
     tell: Callable[[Shown], None]
     """Shows the code, and where it is to be typed. Must not wait for anybody."""
     client_name: str = "Douane"
-
-    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
-        return LoggedIn(url, self, fetch, self.kept_in())
 
     async def log_in(
         self,

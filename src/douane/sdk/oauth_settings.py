@@ -1,12 +1,16 @@
 """What all ways of logging in by OAuth have in common: who the client is, where it is known, and where its login is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..auth.credentials import LoginFailed
 from ..auth.dance import Unseen
 from ..auth.discovery import AuthorizationServer
+from ..auth.dpop import DpopKey
+from ..auth.exchange import Fetch
+from ..auth.login import Found, Login
 from ..auth.oauth_client import Method, OAuthClient, with_method
+from .logged_in import LoggedIn
 from .login_store import LoginFiles, LoginStore, MemoryLogins
 
 __all__ = ["Settings"]
@@ -28,6 +32,21 @@ class Settings(Unseen, frozen=True, kw_only=True):
     """To ask for where the server does not say what it needs."""
     store: LoginStore | Path | None = None
     """Where the login is kept: a folder, for example. Without, until the program ends."""
+
+    def credentials(self, url: str, fetch: Fetch) -> LoggedIn:
+        """For the server at `url`. `fetch` reaches as far as requests to it do."""
+        return LoggedIn(url, self, fetch, self.kept_in())
+
+    async def log_in(
+        self,
+        found: Found,
+        scopes: tuple[str, ...],
+        known: Mapping[str, OAuthClient],
+        fetch: Fetch,
+        dpop: DpopKey | None,
+    ) -> Login:
+        """See `Way`. Each way has its own."""
+        raise NotImplementedError
 
     @property
     def knows_itself(self) -> bool:
